@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command ``stxb``: its sub-commands, and the one place where an error is printed and the process ends."""
+
+import importlib
+import os
+import signal
+import sys
+import time
+from contextlib import suppress
+from types import FrameType
+
+import click
+
+from stxbuildah import __version__
+from stxbuildah.cli import options
+from stxbuildah.errors import DiskFullError, InterruptedByUserError, StxbError
+
+# Name, module and one line of help: a module is imported only when its command runs, which keeps --help quick.
+COMMANDS = {
+    "base": ("stxbuildah.cli.base", "Make the base OS image from the distribution's packages."),
+    "clean": ("stxbuildah.cli.clean", "Remove what killed runs left behind."),
+    "doctor": ("stxbuildah.cli.doctor", "Say what this machine can do, and how to improve it."),
+    "update": ("stxbuildah.cli.update", "Change an image by one thin layer: wheels, packages, a script."),
+}
+
+# timeout(1) and terminals signal a process and its group: the same request, which must not break the cleanup off.
+_SAME_REQUEST_SECONDS = 1.0
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 # click's signature
+        """Give the names of all commands."""
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command; None when there is none of that name."""
+        if cmd_name not in COMMANDS:
+            return super().get_command(ctx, cmd_name)
+        command = importlib.import_module(COMMANDS[cmd_name][0]).command
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{COMMANDS[cmd_name][0]}.command is no click command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write the list of commands without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in sorted(COMMANDS.items())])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="stxb")
+@options.verbosity_options
+@click.pass_context
+def stxb(ctx: click.Context) -> None:
+    """Build and update container images rootless and without a daemon.
+
+    Results go to standard output, everything else to standard error.
+
+    Exit status: 0 done; 1 a build failed; 2 wrong usage or input; 3 this machine cannot do it; 4 a registry
+    refused the credentials; 5 a registry is unreachable or limiting; 6 the disk is full; 130 interrupted.
+    """
+    ctx.color = options.colours_asked_for()
+
+
+def main() -> None:
+    """Run the command line and end the process with the exit code of what happened."""
+    debug = "--debug" in sys.argv[1:]
+    try:
+        _end_by_signals()
+        stxb.main(standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except click.exceptions.Exit as ending:
+        raise SystemExit(ending.exit_code) from None
+    except click.ClickException as error:
+        error.show()
+        raise SystemExit(error.exit_code) from None
+    except (KeyboardInterrupt, click.Abort):
+        _fail(InterruptedByUserError("interrupted"), debug=debug)
+    except StxbError as error:
+        _fail(error, debug=debug)
+    except OSError as error:
+        _fail(_from_os_error(error), debug=debug)
+    except Exception as error:  # noqa: BLE001 # the last line of defence: no user sees a traceback unasked
+        unknown = StxbError(
+            f"stxb has a fault: {type(error).__name__}: {error}", hint="run it with --debug and report what it shows"
+        )
+        unknown.__cause__ = error
+        _fail(unknown, debug=debug)
+
+
+def _end_by_signals() -> None:
+    """Let the signals that ask a program to end raise an error, so that everything is cleaned up on the way out.
+
+    One that is ignored stays so: nohup and shells that start programs in the background mean it.
+    """
+    last = -_SAME_REQUEST_SECONDS
+
+    def interrupt(number: int, _frame: FrameType | None) -> None:
+        nonlocal last
+        now = time.monotonic()
+        repeated, last = now - last < _SAME_REQUEST_SECONDS, now
+        if not repeated:
+            raise InterruptedByUserError(f"ended by {signal.Signals(number).name}")
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, interrupt)
+
+
+def _from_os_error(error: OSError) -> StxbError:
+    import errno
+
+    place = f" ({error.filename})" if error.filename else ""
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return DiskFullError(f"no space is left on the disk{place}", hint="free some space, or set TMPDIR elsewhere")
+    translated = StxbError(f"the system refused: {error.strerror or error}{place}", hint="--debug shows where")
+    translated.__cause__ = error
+    return translated
+
+
+def _fail(error: StxbError, *, debug: bool) -> None:
+    if debug:
+        import traceback
+
+        traceback.print_exception(error)
+    # Where nothing can be written any more, the exit code still tells.
+    with suppress(OSError):
+        print_error(error)
+    _forget_unwritten()
+    raise SystemExit(error.exit_code)
+
+
+def _forget_unwritten() -> None:
+    """Let what a full disk or a closed pipe did not take go, which Python would try to write once more at its end."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def print_error(error: StxbError) -> None:
+    """Print what happened, its details and what to do about it, on standard error."""
+    colour = options.colours_asked_for()
+    click.echo(f"{click.style('error:', fg='red', bold=True)} {error.message}", err=True, color=colour)
+    for line in error.details:
+        click.echo(f"  {line}", err=True)
+    if error.hint:
+        click.echo(f"{click.style('hint:', fg='cyan')} {error.hint}", err=True, color=colour)

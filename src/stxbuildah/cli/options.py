@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Options that several commands share, under podman's names and the old scripts' spellings."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+from stxbuildah import log
+from stxbuildah.errors import InputError
+from stxbuildah.model.settings import Proxies, RegistryAccess, Retry, Storage
+
+Decorated = TypeVar("Decorated", bound=Callable[..., object])
+# The last second that RFC 3339 can write, in which images tell their times.
+_LAST_SECOND = 253_402_300_799
+FILE = click.Path(path_type=Path)
+
+
+def together(*options: Callable[[Decorated], Decorated]) -> Callable[[Decorated], Decorated]:
+    """Make one decorator of several, which show in the help in this order."""
+
+    def decorate(function: Decorated) -> Decorated:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def verbosity_options(function: Decorated) -> Decorated:
+    """Add the options that say how much is shown; they stand before the sub-command or after it."""
+    return together(
+        click.option("-v", "--verbose", count=True, expose_value=False, callback=_show,
+                     help="Say what is decided and why; twice for everything."),
+        click.option("-q", "--quiet", is_flag=True, expose_value=False, callback=_show,
+                     help="Say nothing but results and errors."),
+        click.option("--debug", is_flag=True, expose_value=False, callback=_show,
+                     help="Show everything, and the traceback of an error."),
+        click.option("--log-json", is_flag=True, expose_value=False, callback=_show,
+                     help="Write log events as JSON lines."),
+    )(function)  # fmt: skip
+
+
+def _show(ctx: click.Context, parameter: click.Parameter, value: int) -> int:
+    """Add what one place of the command line says to what the other said."""
+    said: dict[str, int] = ctx.ensure_object(dict)
+    if value:
+        said[str(parameter.name)] = said.get(str(parameter.name), 0) + value
+        verbose = said.get("verbose", 0)
+        level = (
+            log.Level.DEBUG if said.get("debug") or verbose > 1 else log.Level.INFO if verbose else log.Level.WARNING
+        )
+        settings = log.LogSettings(level=level, json=bool(said.get("log_json")), colour=colours_asked_for())
+        ctx.with_resource(log.configured(settings))
+    return value
+
+
+def colours_asked_for() -> bool | None:
+    """Tell what NO_COLOR (no-color.org) and FORCE_COLOR say; None when they leave it to each stream."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    return True if os.environ.get("FORCE_COLOR") else None
+
+
+def is_quiet(ctx: click.Context) -> bool:
+    """Tell whether ``--quiet`` was given."""
+    return bool(ctx.ensure_object(dict).get("quiet"))
+
+
+def registry_options(function: Decorated) -> Decorated:
+    """Add the options that say how registries are reached."""
+    return together(
+        click.option("--authfile", type=FILE, help="Credentials file [default: podman's own places]."),
+        click.option("--creds", default="", metavar="USER[:PASSWORD]", help="Credentials for the registry."),
+        click.option("--cert-dir", type=FILE, help="Folder of certificates for the registry."),
+        click.option(
+            "--tls-verify", type=bool, metavar="BOOL", help="false: accept plain HTTP and unknown certificates."
+        ),
+    )(function)
+
+
+def retry_options(function: Decorated) -> Decorated:
+    """Add the options that say how often a transient fault is tried again."""
+    return together(
+        click.option("--attempts", type=click.IntRange(1, 100), default=1, show_default=True, metavar="N",
+                     help="How often a transient fault is tried in all."),
+        click.option("--retry-delay", "--retry_delay", type=click.FloatRange(0, 86400), default=30.0, show_default=True,
+                     metavar="SECONDS", help="Wait before the next attempt."),
+    )(function)  # fmt: skip
+
+
+def storage_options(function: Decorated) -> Decorated:
+    """Add the options that name the image store."""
+    return together(
+        click.option("--root", default="", metavar="DIR", help="Folder of images and layers."),
+        click.option("--runroot", default="", metavar="DIR", help="Folder of run-time state."),
+        click.option("--storage-driver", default="", metavar="NAME", help="Storage driver, as overlay or vfs."),
+    )(function)
+
+
+def host_options(function: Decorated) -> Decorated:
+    """Add the options that say how programs are run on this machine."""
+    return together(
+        storage_options,
+        click.option("--isolation", type=click.Choice(["oci", "rootless", "chroot"]), help="Isolation of what runs."),
+        click.option("--network", default="", metavar="MODE", help="Network of containers, as host or none."),
+    )(function)
+
+
+def proxy_options(function: Decorated) -> Decorated:
+    """Add the proxy options, under both spellings."""
+    return together(
+        click.option("--http-proxy", "--http_proxy", default="", metavar="URL", help="Proxy for http downloads."),
+        click.option("--https-proxy", "--https_proxy", default="", metavar="URL", help="Proxy for https downloads."),
+        click.option("--no-proxy", "--no_proxy", default="", metavar="HOSTS", help="Hosts reached without a proxy."),
+    )(function)
+
+
+def registry_access(
+    *, authfile: Path | None, creds: str, cert_dir: Path | None, tls_verify: bool | None
+) -> RegistryAccess:
+    """Make the value of ``registry_options``."""
+    return RegistryAccess(authfile=authfile, creds=creds, cert_dir=cert_dir, tls_verify=tls_verify)
+
+
+def storage(root: str, runroot: str, storage_driver: str) -> Storage:
+    """Make the value of the storage options."""
+    return Storage(driver=storage_driver, root=root, runroot=runroot)
+
+
+def proxies(http_proxy: str, https_proxy: str, no_proxy: str) -> Proxies:
+    """Make the value of ``proxy_options``; what is not given comes from the environment, in either case."""
+
+    def either(given: str, name: str) -> str:
+        return given or os.environ.get(name) or os.environ.get(name.upper()) or ""
+
+    return Proxies(
+        http=either(http_proxy, "http_proxy"), https=either(https_proxy, "https_proxy"), no=either(no_proxy, "no_proxy")
+    )
+
+
+def retry(attempts: int, retry_delay: float) -> Retry:
+    """Make the value of ``retry_options``."""
+    return Retry(attempts=attempts, delay=retry_delay)
+
+
+def output_folder() -> Path:
+    """Give the folder above all outputs: the workspace's when there is one, as the old scripts had it."""
+    workspace = os.environ.get("MY_WORKSPACE")
+    return Path(workspace) / "std" if workspace else Path("stxb-out")
+
+
+def account() -> str:
+    """Give this account's name, as the old scripts took it; empty when it has none."""
+    import getpass
+
+    try:
+        return os.environ.get("USER") or getpass.getuser()
+    except (KeyError, OSError):
+        return ""
+
+
+def source_date_epoch() -> int | None:
+    """Give SOURCE_DATE_EPOCH; None when it is not set.
+
+    Raises:
+        InputError: it is no whole number of seconds.
+    """
+    text = os.environ.get("SOURCE_DATE_EPOCH", "")
+    if not text:
+        return None
+    if not text.isascii() or not text.isdigit() or int(text) > _LAST_SECOND:
+        raise InputError(
+            f"SOURCE_DATE_EPOCH is {text!r}, not a whole number of seconds since 1970, before the year 10000"
+        )
+    return int(text)
+
+
+def key_values(texts: tuple[str, ...], option: str) -> tuple[tuple[str, str], ...]:
+    """Read ``NAME=VALUE`` arguments.
+
+    Raises:
+        click.BadParameter: an argument has no name.
+    """
+    pairs = []
+    for text in texts:
+        name, _, value = text.partition("=")
+        if not name.strip():
+            raise click.BadParameter(f"{text!r} is not NAME=VALUE", param_hint=option)
+        pairs.append((name, value))
+    return tuple(pairs)

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How plans and results are shown: text for people, JSON for machines."""
+
+import json
+from collections.abc import Callable
+
+import click
+
+from stxbuildah.model.packages import PackageLists, difference
+from stxbuildah.model.update import UpdatePlan, UpdateResult
+
+_STEP = 1000
+
+
+def progress(*, quiet: bool) -> Callable[[str], None]:
+    """Give a function that shows what is being done, on standard error."""
+    return _silent if quiet else _say
+
+
+def _silent(text: str) -> None:
+    del text
+
+
+def _say(text: str) -> None:
+    click.echo(f"{click.style('·', fg='cyan')} {text}", err=True)
+
+
+def size_text(count: int) -> str:
+    """Write a number of bytes for people, in powers of 1000."""
+    size = float(count)
+    unit = "B"
+    for larger in ("kB", "MB", "GB"):
+        if size < _STEP:
+            break
+        size, unit = size / _STEP, larger
+    return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+
+
+def plan_text(plan: UpdatePlan) -> str:
+    """Write a plan for people."""
+    lines = [
+        f"from    {plan.inputs.base}",
+        f"target  {plan.inputs.target}",
+        f"lane    {plan.lane.value}: {plan.reason}",
+        "steps",
+    ]
+    for number, step in enumerate(plan.steps, 1):
+        lines.append(f"  {number}. {step.action.value}: {', '.join(step.subjects) or '-'}")
+        lines.append(f"     because: {step.reason}")
+    return "\n".join(lines)
+
+
+def plan_json(plan: UpdatePlan) -> str:
+    """Write a plan for machines."""
+    return _dump(
+        {
+            "from": str(plan.inputs.base),
+            "target": str(plan.inputs.target),
+            "lane": plan.lane.value,
+            "reason": plan.reason,
+            "steps": [
+                {"action": step.action.value, "subjects": list(step.subjects), "reason": step.reason}
+                for step in plan.steps
+            ],
+        }
+    )
+
+
+def package_changes(before: PackageLists, after: PackageLists) -> dict[str, tuple[str, ...]]:
+    """Give the lines that went and came, for each kind of package."""
+    return {
+        "python": difference(before.python, after.python),
+        "deb": difference(before.deb, after.deb),
+        "rpm": difference(before.rpm, after.rpm),
+    }
+
+
+def update_json(result: UpdateResult) -> str:
+    """Write an update's result for machines."""
+    return _dump(
+        {
+            "image": str(result.reference),
+            "digest": result.digest,
+            "reference": f"{result.reference}@{result.digest}",
+            "pushed": result.pushed,
+            "from": {"image": str(result.base), "digest": result.base_digest},
+            "lane": result.lane.value,
+            "reason": result.reason,
+            "layer": {
+                "digest": result.layer.digest,
+                "diff_id": result.layer.diff_id,
+                "size": result.layer.size,
+                "uncompressed_size": result.layer.uncompressed_size,
+                "paths": result.paths,
+                "whiteouts": result.whiteouts,
+            },
+            "changes": {kind: list(lines) for kind, lines in package_changes(result.before, result.after).items()},
+            "unmet_requirements": list(result.unmet),
+            "records": [str(path) for path in result.records],
+            "seconds": {step: round(seconds, 3) for step, seconds in result.seconds},
+        }
+    )
+
+
+def update_summary(result: UpdateResult) -> None:
+    """Show what changed, on standard error."""
+    changes = package_changes(result.before, result.after)
+    for kind, lines in changes.items():
+        for line in lines:
+            click.echo(click.style(f"  {kind:<6} {line}", fg="green" if line.startswith("+") else "red"), err=True)
+    if not any(changes.values()):
+        click.echo("  no package changed", err=True)
+    for sentence in result.unmet:
+        click.echo(f"{click.style('warning:', fg='yellow')} {sentence}", err=True)
+    layer = result.layer
+    click.echo(
+        f"  one layer: {size_text(layer.size)} ({size_text(layer.uncompressed_size)} unpacked), "
+        f"{result.paths} paths, {result.whiteouts} whiteouts",
+        err=True,
+    )
+
+
+def _dump(value: object) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)

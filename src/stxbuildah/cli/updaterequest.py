@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From the values of the options of ``stxb update`` to a request."""
+
+from typing import Any
+
+from stxbuildah.cli import options
+from stxbuildah.model.layer import Compression
+from stxbuildah.model.update import (
+    HostOptions,
+    InstallOptions,
+    PullPolicy,
+    RequestedChanges,
+    TargetOptions,
+    UpdateRequest,
+)
+
+
+def make_request(given: dict[str, Any]) -> UpdateRequest:
+    """Make the request from click's values.
+
+    Raises:
+        InputError: SOURCE_DATE_EPOCH is no whole number.
+    """
+    return UpdateRequest(
+        from_image=given["from_image"],
+        directives_file=given["directives_file"],
+        changes=RequestedChanges(
+            wheels=given["wheels"], module_sources=given["module_sources"], packages=given["packages"],
+            customization_script=given["customize"], extra_files=given["extras"],
+        ),
+        target=TargetOptions(
+            version=given["version"], registry=given["registry"], user=given["user"], tag=given["tag"],
+            account=options.account(),
+        ),
+        install=InstallOptions(
+            python=given["python"], break_system_packages=given["break_system_packages"],
+            compile_bytecode=given["compile_bytecode"], allow_repositories=given["allow_repos"],
+            with_dependencies=given["with_deps"], index_url=given["index_url"], find_links=given["find_links"],
+            builder=given["builder"], build_ca_bundle=given["build_ca_bundle"],
+        ),
+        host=HostOptions(
+            storage=options.storage(given["root"], given["runroot"], given["storage_driver"]),
+            isolation=given["isolation"] or "", network=given["network"],
+            proxies=options.proxies(given["http_proxy"], given["https_proxy"], given["no_proxy"]),
+        ),
+        access=options.registry_access(
+            authfile=given["authfile"], creds=given["creds"], cert_dir=given["cert_dir"], tls_verify=given["tls_verify"]
+        ),
+        retry=options.retry(given["attempts"], given["retry_delay"]),
+        push=given["push"], pull=PullPolicy(given["pull"]), clean=given["clean"], keep=given["keep"],
+        compression=Compression(given["compression_format"]),
+        labels=options.key_values(given["labels"], "--label"),
+        annotations=options.key_values(given["annotations"], "--annotation"),
+        update_id=given["update_id"], output=options.output_folder(), source_date_epoch=options.source_date_epoch(),
+    )  # fmt: skip

@@ -1,0 +1,307 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ephemeral containers, through podman's own service as a child of this program.
+
+The service listens on a socket in a private folder and lives as long as the ``with`` block: nothing has to be
+installed, enabled or cleaned up. podman-py ignores keywords it does not know, so only the plainest calls are used, and
+an engine test reads back from podman what a container really was given.
+"""
+
+import contextlib
+import os
+import shutil
+import tempfile
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import attrs
+
+from stxbuildah import log
+from stxbuildah.engine.locks import EPHEMERAL, PREFIX, SERVICES, OwnerLock, adopted, lock_files
+from stxbuildah.engine.process import TAIL_LINES, Runner
+from stxbuildah.engine.service import LONGEST_ADDRESS, SOCKET, running_service
+from stxbuildah.engine.session import store_key
+from stxbuildah.errors import BuildError, HostError, StxbError
+from stxbuildah.model.settings import HostChoices
+
+if TYPE_CHECKING:
+    from podman import PodmanClient
+    from podman.domain.containers import Container
+
+
+@attrs.frozen(kw_only=True)
+class Mount:
+    """A folder or file of this machine inside a container.
+
+    Attributes:
+        source: absolute path on this machine.
+        target: absolute path in the container.
+        writable: whether the container may write to it.
+    """
+
+    source: Path
+    target: str
+    writable: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class ContainerJob:
+    """What one ephemeral container does.
+
+    Attributes:
+        image: image reference or id; it must be in the store.
+        command: program and arguments.
+        mounts: folders and files it sees.
+        environment: variables of the program.
+        network: ``none`` or ``host``.
+        working_folder: absolute path in the container; empty for the image's.
+        memory: bytes of address space that each process may have; 0 for no limit. An ``ulimit``, since an ordinary
+            account can set no cgroup limit on every machine.
+        timeout: seconds after which the container is killed.
+        labels: labels, as pairs.
+    """
+
+    image: str
+    command: tuple[str, ...]
+    mounts: tuple[Mount, ...] = ()
+    environment: Mapping[str, str] = attrs.field(factory=dict)
+    network: str = "none"
+    working_folder: str = ""
+    memory: int = 0
+    timeout: float = 3600.0
+    labels: tuple[tuple[str, str], ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class Ended:
+    """A container that has ended.
+
+    Attributes:
+        status: exit status of its program; 128 and more for a signal.
+        tail: the last lines it wrote.
+        timed_out: whether it was killed because it took too long.
+    """
+
+    status: int
+    tail: tuple[str, ...]
+    timed_out: bool = False
+
+
+class PodmanService:
+    """``podman system service`` on a private socket, for the time of a ``with`` block.
+
+    Args:
+        runner: runs podman.
+        choices: names the store, and the settings podman needs on this machine.
+        state_folder: folder of the files that tell which containers have an owner.
+    """
+
+    def __init__(self, runner: Runner, choices: HostChoices, state_folder: Path) -> None:
+        self.runner = attrs.evolve(runner, extra=tuple({**dict(runner.extra), **dict(choices.environment)}.items()))
+        self.choices = choices
+        self.state_folder = state_folder
+        self._stack = contextlib.ExitStack()
+        self._client: PodmanClient | None = None
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as stack:
+            self.folder = folder = stack.enter_context(self._private_folder())
+            socket = stack.enter_context(running_service(self.runner, folder))
+            self._client = stack.enter_context(_connected(socket))
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._client = None
+        self._stack.close()
+
+    def has_image(self, reference: str) -> bool:
+        """Tell whether the store has an image."""
+        with _translated(f"looking for the image {reference}"):
+            return self._connection.images.exists(reference)
+
+    def run(self, job: ContainerJob, on_line: Callable[[str], None] | None = None) -> Ended:
+        """Run a program in a container of its own, and remove the container whatever happened.
+
+        The program is root of the container, which is this account outside, without any capability.
+
+        Args:
+            job: what to run.
+            on_line: called with each line of its output, as it comes.
+
+        Raises:
+            BuildError: podman cannot make or start the container.
+            HostError: podman went away.
+        """
+        with _translated(f"a container of the image {job.image}"), contextlib.ExitStack() as stack:
+            name = stack.enter_context(self._owned_name())
+            container = self._connection.containers.create(job.image, list(job.command), **_settings(job, name))
+            stack.callback(_discard, container)
+            expired = threading.Event()
+            container.start()
+            log.debug("container.started", container=name, image=job.image)
+            timer = threading.Timer(job.timeout, _expire, args=(container, expired))
+            timer.daemon = True
+            timer.start()
+            stack.callback(timer.cancel)
+            tail: deque[str] = deque(maxlen=TAIL_LINES)
+            for line in _lines(container.logs(stream=True, follow=True, stdout=True, stderr=True)):
+                tail.append(line)
+                if on_line is not None:
+                    on_line(line)
+            status = int(container.wait())
+        if expired.is_set():
+            tail.append(f"no end after {job.timeout:g} seconds")
+        return Ended(status=status, tail=tuple(tail), timed_out=expired.is_set())
+
+    @contextlib.contextmanager
+    def _private_folder(self) -> Iterator[Path]:
+        """Make a folder for the socket, which the next run removes should this one be killed."""
+        lock = OwnerLock.take(_services(self.state_folder), store_key(self.choices))
+        usual = lock.path.with_suffix("")
+        long = len(os.fsencode(usual / SOCKET)) > LONGEST_ADDRESS
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir="/tmp")) if long else usual  # short, and made anew
+        try:
+            folder.mkdir(mode=0o700, exist_ok=long)
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            lock.release(container_gone=True)
+
+    @contextlib.contextmanager
+    def _owned_name(self) -> Iterator[str]:
+        """Give a name for a container that is gone, or never was, when the block ends without an error."""
+        lock = OwnerLock.take(_locks(self.state_folder), store_key(self.choices))
+        try:
+            yield lock.name
+        except BaseException:
+            lock.release(container_gone=self._is_gone(lock.name))
+            raise
+        lock.release(container_gone=True)
+
+    def _is_gone(self, name: str) -> bool:
+        with contextlib.suppress(StxbError), _translated(f"the container {name}"):
+            return not self._connection.containers.exists(name)
+        # Nobody can tell: the next run finds out.
+        return False
+
+    @property
+    def _connection(self) -> "PodmanClient":
+        if self._client is None:
+            raise RuntimeError("PodmanService is used outside its with block")
+        return self._client
+
+
+def remove_ephemeral_orphans(runner: Runner, choices: HostChoices, state_folder: Path) -> tuple[str, ...]:
+    """Remove this store's ephemeral containers, and folders of services, whose owner was killed.
+
+    Runs no program when there are no such containers.
+
+    Returns:
+        The names of those removed, sorted.
+    """
+    for path in lock_files(_services(state_folder)):
+        with adopted(path, store_key(choices)) as lock:
+            if lock is not None:
+                shutil.rmtree(path.with_suffix(""), ignore_errors=True)
+                path.unlink(missing_ok=True)
+    removed = []
+    for path in lock_files(_locks(state_folder)):
+        with adopted(path, store_key(choices)) as lock:
+            if lock is None:
+                continue
+            argv = ["podman", "rm", "--force", "--time=0", "--volumes", "--ignore", lock.name]
+            completed = runner.run(argv, extra=dict(choices.environment), check=False)
+            if completed.returncode == 0:
+                path.unlink(missing_ok=True)
+                removed.append(lock.name)
+            else:
+                log.warning("container.orphan.left", container=lock.name, reason=" / ".join(completed.tail))
+    return tuple(removed)
+
+
+def _locks(state_folder: Path) -> Path:
+    return state_folder / EPHEMERAL
+
+
+def _services(state_folder: Path) -> Path:
+    return state_folder / SERVICES
+
+
+def _settings(job: ContainerJob, name: str) -> dict[str, object]:
+    settings: dict[str, object] = {
+        "name": name,
+        "network_mode": job.network,
+        "environment": dict(job.environment),
+        "labels": dict(job.labels),
+        "cap_drop": ["all"],
+        "no_new_privileges": True,
+        "mounts": [
+            {"type": "bind", "source": str(mount.source), "target": mount.target, "read_only": not mount.writable}
+            for mount in job.mounts
+        ],
+    }
+    if job.working_folder:
+        settings["working_dir"] = job.working_folder
+    if job.memory:
+        settings["ulimits"] = [{"Name": "as", "Soft": job.memory, "Hard": job.memory}]
+    return settings
+
+
+@contextlib.contextmanager
+def _connected(socket: Path) -> "Iterator[PodmanClient]":
+    from podman import PodmanClient
+
+    with _translated("connecting to podman's service"), PodmanClient(base_url=f"unix://{socket}") as client:
+        client.ping()
+        yield client
+
+
+@contextlib.contextmanager
+def _translated(what: str) -> Iterator[None]:
+    from podman.errors import APIError, PodmanError
+    from requests import RequestException
+
+    try:
+        yield
+    except StxbError:
+        raise
+    except APIError as error:
+        raise BuildError(f"{what}: podman says: {error.explanation or error}") from error
+    except (RequestException, PodmanError, OSError) as error:
+        raise HostError(f"{what}: podman's service does not answer: {error}") from error
+
+
+def _lines(chunks: object) -> Iterator[str]:
+    """Give whole lines of a container's output, which comes in pieces of any size."""
+    assert isinstance(chunks, Iterator)  # noqa: S101 # logs(stream=True) gives a generator
+    rest = b""
+    for chunk in chunks:
+        *whole, rest = (rest + chunk).split(b"\n")
+        yield from (line.decode("utf-8", "replace").rstrip("\r") for line in whole)
+    if rest:
+        yield rest.decode("utf-8", "replace")
+
+
+def _expire(container: "Container", expired: threading.Event) -> None:
+    expired.set()
+    _kill(container)
+
+
+def _discard(container: "Container") -> None:
+    # Forced removal alone would give it ten seconds to end by itself.
+    _kill(container)
+    container.remove(force=True, v=True)
+
+
+def _kill(container: "Container") -> None:
+    from podman.errors import APIError
+
+    with contextlib.suppress(APIError):
+        # It has ended already, mostly; wait() tells how.
+        container.kill(signal="KILL")

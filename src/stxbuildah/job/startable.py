@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Images that a working container can be made from without anything happening.
+
+``buildah from`` carries out the ONBUILD triggers of the image it is given: it would run the image's programs, and copy
+files of the folder it was started in. An image that has triggers is stood in for by a copy without them, which shares
+all its layers and lasts as long as the container.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from stxbuildah import log
+from stxbuildah.job.engine import TEMPORARY_IMAGES, TEMPORARY_NAME, Engine, remove_temporary_image
+from stxbuildah.layer.append import has_triggers, without_triggers
+from stxbuildah.layer.layout import write_layout
+from stxbuildah.model.reference import ImageReference
+from stxbuildah.model.stored import StoredImage
+
+
+@contextmanager
+def startable_image(engine: Engine, image: StoredImage, folder: Path) -> Iterator[str]:
+    """Give the name of an image with the same files whose containers start with nothing done.
+
+    Args:
+        engine: programs and store.
+        image: the image.
+        folder: work folder; tells the next run which copy to remove when this one is killed.
+
+    Raises:
+        StxbError: the store cannot take the copy.
+    """
+    if not has_triggers(image.documents):
+        yield str(image.reference)
+        return
+    name = ImageReference.parse(f"{TEMPORARY_NAME}:{os.urandom(8).hex()}")
+    with (folder / TEMPORARY_IMAGES).open("a", encoding="utf-8") as stream:
+        stream.write(f"{name}\n")
+    source = write_layout(folder / name.tag, without_triggers(image.documents), {})
+    log.info("image.triggers.left_out", image=str(image.reference))
+    try:
+        engine.store.import_image(source, name)
+        yield str(name)
+    finally:
+        remove_temporary_image(engine.store, name)

@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Carrying out the plan of an update: one method for each action."""
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from contextvars import copy_context
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import attrs
+
+from stxbuildah import log
+from stxbuildah.errors import BuildError, InputError
+from stxbuildah.job.engine import Engine
+from stxbuildah.job.image import image_tree, path_variable
+from stxbuildah.job.inspect import installed
+from stxbuildah.job.publish import NewImage, make_image
+from stxbuildah.job.records import write_records
+from stxbuildah.job.sources import Sources
+from stxbuildah.layer.content import wheel_content
+from stxbuildah.layer.inventory import take_inventory
+from stxbuildah.layer.overlaid import OverlaidTree
+from stxbuildah.layer.requirements import unmet
+from stxbuildah.model.inventory import Inventory
+from stxbuildah.model.layer import Change, LayerContent
+from stxbuildah.model.packages import PackageLists
+from stxbuildah.model.stored import StoredImage
+from stxbuildah.model.tree import FileTree
+from stxbuildah.model.update import Action, UpdatePlan, UpdateRequest, UpdateResult
+from stxbuildah.model.wheel import Wheel
+
+if TYPE_CHECKING:
+    from stxbuildah.job.session import UpdateSession
+
+Say = Callable[[str], None]
+
+
+@attrs.frozen(kw_only=True)
+class _Lists:
+    """What the records and the result tell of both images."""
+
+    before: PackageLists
+    after: PackageLists
+    unmet: tuple[str, ...]
+
+
+@attrs.define(kw_only=True)
+class UpdateSteps:
+    """An update under way, and what its steps have found so far."""
+
+    request: UpdateRequest
+    plan: UpdatePlan
+    engine: Engine
+    say: Say
+    folder: Path
+    stack: ExitStack
+    pool: ThreadPoolExecutor
+    sources: Sources
+    records: Path
+    found: StoredImage | None
+    pulled: bool = False
+    opened: FileTree | None = None
+    session: "UpdateSession | None" = None
+    content: LayerContent = attrs.field(factory=lambda: LayerContent(()))
+    changed: Inventory | None = None
+    made: NewImage | None = None
+    stored: "Future[str] | None" = None
+    digest: str = ""
+    lists: "Future[_Lists] | None" = None
+    written: tuple[Path, ...] = ()
+    seconds: list[tuple[str, float]] = attrs.field(factory=list)
+
+    def execute(self) -> UpdateResult:
+        """Carry out every step of the plan in its order."""
+        perform: dict[Action, Callable[[], None]] = {
+            Action.PULL: self._pull,
+            Action.DOWNLOAD: self.sources.download,
+            Action.BUILD_MODULE: self._build_modules,
+            Action.FETCH_REQUIREMENTS: self._fetch_requirements,
+            Action.OPEN_CONTAINER: self._open_container,
+            Action.INSTALL_PACKAGES: self._install_packages,
+            Action.INSTALL_WHEELS: self._install_wheels,
+            Action.CUSTOMIZE: self._customize,
+            Action.WRITE_LAYER: self._write_layer,
+            Action.STORE: self._store,
+            Action.PUSH: self._push,
+            Action.RECORD: self._record,
+            Action.CLEAN: self._clean,
+        }
+        try:
+            for step in self.plan.steps:
+                self.say(" ".join((step.action.value, *step.subjects)))
+                with self._timed(step.action), log.bound(step=step.action.value):
+                    perform[step.action]()
+        finally:
+            # The import reads the work folder and the lists the container, which go away next.
+            for task in (self.stored, self.lists):
+                if task is not None:
+                    task.exception()
+        return self._result()
+
+    @contextmanager
+    def _timed(self, action: Action) -> Iterator[None]:
+        start = time.monotonic()
+        yield
+        self.seconds.append((action.value, time.monotonic() - start))
+
+    @property
+    def base(self) -> StoredImage:
+        """The image to change."""
+        if self.found is None:
+            raise InputError(f"the image {self.plan.inputs.base} is not in the local store")
+        return self.found
+
+    @property
+    def tree(self) -> FileTree:
+        """The base image's files."""
+        if self.opened is None:
+            self.opened = self.stack.enter_context(
+                image_tree(self.engine, self.base, folder=self.folder, wait=self.request.clean)
+            )
+        return self.opened
+
+    def inventory(self, tree: FileTree) -> Inventory:
+        """Take the inventory of the base, or of the base with changes on top."""
+        return take_inventory(tree, path_variable(self.base), self.request.install.python)
+
+    def _pull(self) -> None:
+        name = self.engine.store.pull(self.plan.inputs.base)
+        self.found = self.engine.store.read(name)
+        self.pulled = True
+
+    def _build_modules(self) -> None:
+        self.sources.build_modules(self.inventory(self.tree))
+
+    def _fetch_requirements(self) -> None:
+        self.sources.fetch_requirements(self.inventory(self.tree))
+
+    def _open_container(self) -> None:
+        from stxbuildah.job.session import UpdateSession
+
+        self.session = self.stack.enter_context(
+            UpdateSession.opened(self.engine, self.base, self.tree, sources=self.sources, folder=self.folder)
+        )
+
+    def _session(self) -> "UpdateSession":
+        if self.session is None:
+            raise BuildError("no working container is open")
+        return self.session
+
+    def _install_packages(self) -> None:
+        self._session().install_packages()
+
+    def _install_wheels(self) -> None:
+        wheels = self.sources.wheels
+        broken = self.request.install.break_system_packages
+        if self.session is not None:
+            self.session.install_wheels()
+        else:
+            inventory = self.inventory(self.tree)
+            self.content = wheel_content(self.tree, inventory, wheels, break_system_packages=broken).content
+
+    def _customize(self) -> None:
+        self._session().customize()
+
+    def _write_layer(self) -> None:
+        if self.session is not None:
+            # The files are read out of the container, which stays open until the records are made.
+            self.content = self.stack.enter_context(self.session.changes())
+        self.changed = self.inventory(OverlaidTree(self.tree, self.content))
+        _check_visible(self.sources.wheels, self.changed)
+        self.made = make_image(
+            self.request, self.plan, self.base, self.content, wheels=self.sources.wheels, folder=self.folder
+        )
+        # While the image is stored and pushed, this program has little else to do.
+        self.lists = self.pool.submit(copy_context().run, self._take_lists)
+
+    def _new(self) -> NewImage:
+        if self.made is None:
+            raise BuildError("no layer was written")
+        return self.made
+
+    def _store(self) -> None:
+        """Start the import; it goes on while the push and the records are made."""
+        new = self._new()
+        self.stored = self.pool.submit(copy_context().run, self.engine.store.import_image, new.source, new.name)
+        if not self.request.push:
+            self.digest = self.stored.result()
+
+    def _push(self) -> None:
+        new = self._new()
+        self.digest = self.engine.store.push(
+            new.name, new.destination, layout=new.source, stored=self.stored.result if self.stored else None
+        )
+
+    def _take_lists(self) -> "_Lists":
+        """List what was and what is installed; afterwards nothing reads the container any more."""
+        after = self.changed
+        if after is None:
+            raise BuildError("no layer was written")
+        lists = _Lists(
+            before=installed(self.tree, self.inventory(self.tree)),
+            after=installed(OverlaidTree(self.tree, self.content), after),
+            unmet=unmet(after.distributions, after.environment) if after.environment is not None else (),
+        )
+        if self.session is not None:
+            self.session.container.close()
+        return lists
+
+    def _record(self) -> None:
+        """Write the records when the image is there."""
+        if self.stored is not None:
+            self.stored.result()
+        self.written = write_records(self.records, self._new().name, self._listed().after)
+
+    def _listed(self) -> "_Lists":
+        if self.lists is None:
+            raise BuildError("no layer was written")
+        return self.lists.result()
+
+    def _clean(self) -> None:
+        # An image that a container stands on cannot be removed.
+        self.stack.close()
+        self.engine.store.remove(self._new().name)
+        if self.pulled:
+            self.engine.store.remove(self.base.reference)
+
+    def _result(self) -> UpdateResult:
+        new = self._new()
+        entries = self.content.entries
+        whiteouts = sum(entry.change in {Change.WHITEOUT, Change.OPAQUE} for entry in entries)
+        return UpdateResult(
+            reference=new.destination if self.request.push else new.name,
+            digest=self.digest,
+            pushed=self.request.push,
+            base=self.base.reference,
+            base_digest=self.base.digest,
+            lane=self.plan.lane,
+            reason=self.plan.reason,
+            layer=new.blob,
+            paths=len(entries) - whiteouts,
+            whiteouts=whiteouts,
+            before=self._listed().before,
+            after=self._listed().after,
+            unmet=self._listed().unmet,
+            records=self.written,
+            seconds=tuple(self.seconds),
+        )
+
+
+def _check_visible(wheels: tuple[Wheel, ...] | list[Wheel], after: Inventory) -> None:
+    """Make sure that the image will import what was installed, and not another copy."""
+    versions = {found.name: found for found in after.distributions}
+    for wheel in wheels:
+        found = versions.get(wheel.name)
+        if found is None or found.version != str(wheel.version):
+            what = f"{found.version} in {found.location}" if found is not None else "none"
+            raise BuildError(
+                f"{wheel.display_name} {wheel.version} was installed, but the image's Python would find {what}",
+                hint="name the interpreter to install for by --python",
+            )

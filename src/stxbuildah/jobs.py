@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The whole program as a list: one short function for each command. Also the library's interface.
+
+Each function gathers facts, makes a plan from them and carries it out. None prints, and none ends the process.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stxbuildah.job import gather, workspace
+from stxbuildah.model.reference import ImageReference
+from stxbuildah.model.settings import RegistryAccess, Retry
+from stxbuildah.model.update import HostOptions, UpdatePlan, UpdateRequest, UpdateResult
+
+if TYPE_CHECKING:
+    from stxbuildah.job.engine import Cleaned
+    from stxbuildah.model.base import BasePlan, BaseRequest, BaseResult
+    from stxbuildah.model.host import HostReport
+
+
+def _silent(sentence: str) -> None:
+    del sentence
+
+
+def update_target(request: UpdateRequest) -> ImageReference:
+    """Give the image reference that an update would result in; nothing is looked at but the directives file.
+
+    Raises:
+        InputError: no base image is named, or the result would overwrite it.
+    """
+    return gather.settle_names(request, gather.read_directives(request.directives_file))[1]
+
+
+def plan_update(request: UpdateRequest) -> UpdatePlan:
+    """Give the plan that ``update`` would carry out; nothing is changed.
+
+    Raises:
+        StxbError: an input is wrong, or this machine cannot be used.
+    """
+    from stxbuildah.job import update as job
+
+    return job.plan(request)
+
+
+def update(request: UpdateRequest, say: Callable[[str], None] = _silent) -> UpdateResult:
+    """Change an image by one thin layer.
+
+    Args:
+        request: what to do.
+        say: told what is being done, a sentence at a time.
+
+    Raises:
+        StxbError: it could not be done; base, records and store are as they were.
+    """
+    from stxbuildah.job import update as job
+
+    return job.run(request, say)
+
+
+def clean(host: HostOptions, *, dry_run: bool = False) -> "Cleaned":
+    """Remove the working containers and work folders that killed runs left behind.
+
+    Args:
+        host: names the image store.
+        dry_run: only say what would be removed.
+
+    Raises:
+        StxbError: the store cannot be used.
+    """
+    from stxbuildah.job import engine as job
+
+    engine = job.set_up(host, RegistryAccess(), Retry())
+    return job.find_left(engine) if dry_run else job.clear_all_away(engine)
+
+
+def examine_host(host: HostOptions, runtime: str = "") -> "HostReport":
+    """Try out what this machine allows, and tell all that was found.
+
+    Args:
+        host: what the user says of this machine.
+        runtime: OCI runtime's name or path; empty for what the trial finds.
+
+    Raises:
+        HostError: a settings file of our own is needed and cannot be written.
+        InputError: what the user set is wrong.
+    """
+    from stxbuildah.job import doctor as job
+
+    return job.examine(host, runtime)
+
+
+def plan_base(request: "BaseRequest") -> "BasePlan":
+    """Give the plan that ``build_base`` would carry out; nothing is changed.
+
+    Raises:
+        InputError: an option, the configuration file or the recipe is not what is needed.
+    """
+    from stxbuildah.job import base as job
+
+    return job.plan(request)
+
+
+def build_base(request: "BaseRequest", say: Callable[[str], None] = _silent) -> "BaseResult":
+    """Make a base image from a distribution's packages, without any other image.
+
+    Args:
+        request: what to make.
+        say: told what is being done, a sentence at a time.
+
+    Raises:
+        StxbError: it could not be made.
+    """
+    from stxbuildah.job import base as job
+
+    return job.run(request, say)
+
+
+def check_writable(path: Path) -> None:
+    """Make sure that ``write_text`` can write there, before the work that it is to tell of.
+
+    Raises:
+        InputError: it cannot.
+        DiskFullError: there is no room.
+    """
+    workspace.check_writable(path)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a small file whole: beside its place, then renamed."""
+    workspace.replace_text(path, text)

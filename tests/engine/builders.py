@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The builder image of the engine tests: made once as the program makes it, and kept in the user's cache."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from stxbuildah.engine.podman import PodmanService
+from stxbuildah.engine.process import Runner
+from stxbuildah.recipes import recipe
+from stxbuildah.wheels.builder import BuilderRecipe, ensure_builder
+
+CODENAME = "trixie"
+
+
+def builder_recipe() -> BuilderRecipe:
+    """Give the recipe; the mirror is the distribution's own unless STXB_TEST_MIRROR names another."""
+    folder = recipe("containers", "wheel-builder", f"debian-{CODENAME}")
+    return BuilderRecipe(folder=folder, codename=CODENAME, mirror=os.environ.get("STXB_TEST_MIRROR", ""))
+
+
+def provide_builder(runner: Runner, service: PodmanService) -> str:
+    """Give the builder image in a store, from the cache when it was made before."""
+    made = builder_recipe()
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stxbuildah-tests"
+    layout = cache / f"builder-{made.reference.rpartition(':')[2]}.dir"
+    if (layout / "manifest.json").is_file():
+        runner.run(["skopeo", "copy", "--quiet", f"dir:{layout}", f"containers-storage:{made.reference}"])
+        return made.reference
+    reference = ensure_builder(runner, service, made)
+    cache.mkdir(parents=True, exist_ok=True)
+    copy = Path(tempfile.mkdtemp(prefix=layout.name, dir=cache))
+    try:
+        runner.run(["skopeo", "copy", "--quiet", f"containers-storage:{reference}", f"dir:{copy}"])
+        if not layout.exists():
+            copy.rename(layout)
+    finally:
+        shutil.rmtree(copy, ignore_errors=True)
+    return reference

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+from pathlib import Path
+
+import attrs
+import pytest
+
+from stxbuildah.directive.baseconfig import BaseConfig
+from stxbuildah.errors import InputError, ProblemsError
+from stxbuildah.job import base, room
+from stxbuildah.model.base import BaseContent, BaseNaming, BaseRequest, BaseSystem
+
+TRIXIE = BaseSystem(os="debian", codename="trixie", arch="amd64")
+
+
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    path = tmp_path / "os-release"
+    path.write_text(text, encoding="utf-8")
+    monkeypatch.setattr(base, "_OS_RELEASE", path)
+    monkeypatch.setattr("platform.machine", lambda: "aarch64")
+
+
+def test_what_is_not_named_is_this_machines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    host(tmp_path, monkeypatch, 'ID=debian\nVERSION_CODENAME="bookworm"\n')
+    whole = BaseSystem(os="debian", codename="bookworm", arch="arm64")
+    assert base.complete_system(BaseSystem()) == whole
+    assert base.complete_system(TRIXIE) == TRIXIE
+    assert base.complete_system(BaseSystem(codename="trixie")) == attrs.evolve(whole, codename="trixie")
+
+
+@pytest.mark.parametrize(
+    ("system", "message"),
+    [
+        (BaseSystem(os="debian"), "the release of debian is not known"),
+        (BaseSystem(os="debian", codename="trixie", arch="z80"), "the architecture z80 is not known"),
+    ],
+)
+def test_what_this_machine_cannot_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: BaseSystem, message: str
+) -> None:
+    host(tmp_path, monkeypatch, "ID=ubuntu\nVERSION_CODENAME=noble\n")
+    with pytest.raises(InputError, match=message):
+        base.complete_system(system)
+
+
+@pytest.mark.parametrize("name", ["centos stream9", "debian jessie", ".. trixie", "debian ../debian-trixie"])
+def test_a_system_without_a_recipe(name: str) -> None:
+    os, codename = name.split(" ", 1)
+    with pytest.raises(InputError, match="no recipe makes a base image of") as caught:
+        base.find_recipe(BaseSystem(os=os, codename=codename))
+    assert "there are recipes of debian bookworm, debian bullseye, debian trixie" in caught.value.hint
+    assert ("are not made yet" in caught.value.hint) == (os == "centos")
+
+
+def test_the_command_line_wins_over_the_configuration_file() -> None:
+    config = BaseConfig(version="1", user="file", proxy="http://p", registry="r.example", repositories=("deb b",))
+    request = BaseRequest(
+        naming=BaseNaming(user="me", account="acc"), content=BaseContent(repositories=("deb a",)), system=TRIXIE
+    )
+    assert base.with_config(request, config) == attrs.evolve(
+        request,
+        naming=BaseNaming(version="1", user="me", account="acc", registry="r.example"),
+        content=BaseContent(repositories=("deb a", "deb b")),
+        proxy="http://p",
+    )
+
+
+def test_the_default_configuration_file_is_read_when_it_is_there(tmp_path: Path) -> None:
+    request = BaseRequest(system=TRIXIE, config_folder=tmp_path)
+    assert base.read_config(request) == BaseConfig()
+    (tmp_path / "base-image-build-debian-trixie-stable.cfg").write_text("version=7\n", encoding="utf-8")
+    assert base.read_config(request) == BaseConfig(version="7")
+    (tmp_path / "mine.cfg").write_text("user=x\n", encoding="utf-8")
+    assert base.read_config(attrs.evolve(request, config_file=tmp_path / "mine.cfg")) == BaseConfig(user="x")
+    with pytest.raises(InputError, match="cannot be read"):
+        base.read_config(attrs.evolve(request, config_file=tmp_path / "none.cfg"))
+
+
+def test_a_plan_is_made_from_the_request_the_file_and_the_recipe(tmp_path: Path) -> None:
+    file = tmp_path / "base.cfg"
+    file.write_text("registry=r.example\nuser=u\n", encoding="utf-8")
+    plan = base.plan(BaseRequest(system=TRIXIE, config_file=file))
+    assert [str(name) for name in plan.references] == ["r.example/u/stx-debian:trixie-amd64-stable-13"]
+    file.write_text("repo=nonsense\nuser=u\n", encoding="utf-8")
+    with pytest.raises(ProblemsError, match=r"is no sources\.list line"):
+        base.plan(BaseRequest(system=TRIXIE, config_file=file))
+
+
+def test_a_folder_is_open_to_all_when_every_folder_above_it_is(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    inner = closed / "inner"
+    inner.mkdir(parents=True)
+    closed.chmod(0o700)
+    assert not room._open_to_all(inner)
+    assert not room._open_to_all(closed)
+    assert not room._open_to_all(tmp_path / "none")
+    assert room._open_to_all(Path("/tmp")) == all(
+        path.stat().st_mode & 0o001 for path in (Path("/tmp").resolve(), Path("/"))
+    )
