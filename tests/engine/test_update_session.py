@@ -111,7 +111,7 @@ def test_a_failing_script_is_told_with_its_last_lines(
     stxb: Stxb, images: Images, base_image: ImageReference, tmp_path: Path
 ) -> None:
     script = tmp_path / "failing.sh"
-    script.write_text("echo working\necho this is why >&2\nexit 7\n")
+    script.write_text("echo working\necho this is why >&2\nsleep 0.5\nexit 7\n")
     said = stxb.refused(1, "--from", base_image, "--customize", script, "--tag", "never")
     assert "failing.sh ended with exit status 7" in said
     assert "this is why" in said
