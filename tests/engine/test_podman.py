@@ -64,13 +64,25 @@ def nothing_left(podman_runner: Runner, podman_choices: HostChoices, state: Path
     assert list((state / "ephemeral").glob("*")) == []
 
 
-def test_output_comes_line_by_line_and_the_status_is_the_programs(service: PodmanService, image: str) -> None:
-    lines: list[tuple[str, float]] = []
-    command = ("sh", "-c", "echo one; sleep 1; printf 'two\\r\\n'; printf three; exit 7")
-    ended = service.run(ContainerJob(image=image, command=command), lambda line: lines.append((line, time.monotonic())))
+def test_output_comes_line_by_line_and_the_status_is_the_programs(
+    service: PodmanService, image: str, tmp_path: Path
+) -> None:
+    lines: list[str] = []
+
+    def answer(line: str) -> None:
+        lines.append(line)
+        (tmp_path / "heard").touch()
+
+    # The program goes on only when its first line was heard; kept back until the end, it would never come.
+    command = (
+        "sh",
+        "-c",
+        "echo one; until [ -e /out/heard ]; do sleep 0.1; done; printf 'two\\r\\n'; printf three; exit 7",
+    )
+    out = Mount(source=tmp_path, target="/out")
+    ended = service.run(ContainerJob(image=image, command=command, mounts=(out,), timeout=120.0), answer)
     assert (ended.status, ended.tail, ended.timed_out) == (7, ("one", "two", "three"), False)
-    assert [line for line, _ in lines] == ["one", "two", "three"]
-    assert lines[1][1] - lines[0][1] > 0.8
+    assert lines == ["one", "two", "three"]
 
 
 def test_what_podman_was_really_told(
@@ -134,9 +146,9 @@ def test_host_network_is_the_hosts(service: PodmanService, image: str) -> None:
 
 def test_a_container_that_takes_too_long_is_killed(service: PodmanService, image: str) -> None:
     start = time.monotonic()
-    ended = service.run(ContainerJob(image=image, command=("sleep", "60"), timeout=1))
+    ended = service.run(ContainerJob(image=image, command=("sleep", "600"), timeout=1))
     assert (ended.status, ended.tail, ended.timed_out) == (137, ("no end after 1 seconds",), True)
-    assert time.monotonic() - start < 20
+    assert time.monotonic() - start < 120
 
 
 def test_an_unknown_image_and_an_unknown_program(service: PodmanService, image: str) -> None:
@@ -185,7 +197,7 @@ def test_a_service_that_dies_at_once_fails_at_once(
     with pytest.raises(HostError, match="ended at once") as caught, PodmanService(podman_runner, choices, state):
         pass
     assert caught.value.details
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 25
 
 
 def test_the_socket_is_private_and_gone_afterwards(
@@ -226,7 +238,7 @@ def test_no_process_outlives_the_block(
         assert running.has_image(image)
         assert serving(running.folder)
     assert serving(running.folder) == []
-    assert time.monotonic() - start < 15
+    assert time.monotonic() - start < 25
 
 
 KILLED = """

@@ -326,7 +326,7 @@ def test_a_pause_ends_when_the_work_is_stopped(store: Store, image: ImageReferen
     with pytest.raises(InterruptedByUserError):
         stopping.push(image, destination(f"127.0.0.1:{free_port()}", image))
 
-    assert time.monotonic() - begin < 10
+    assert time.monotonic() - begin < 50
     timer.join()
 
 

