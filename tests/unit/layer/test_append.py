@@ -7,7 +7,8 @@ import attrs
 import pytest
 
 from stxbuildah.errors import InputError
-from stxbuildah.layer.append import Json, append_layer, created_time, empty_image, has_triggers, without_triggers
+from stxbuildah.layer.append import append_layer, created_time, empty_image, has_triggers, without_triggers
+from stxbuildah.layer.documents import Json
 from stxbuildah.model.image import DOCKER_MANIFEST, OCI_CONFIG, OCI_MANIFEST, ImageDocuments
 from stxbuildah.model.layer import Compression, LayerBlob
 
