@@ -7,7 +7,7 @@ from collections.abc import Callable
 import click
 
 from stxbuildah.model.packages import PackageLists, difference
-from stxbuildah.model.update import UpdatePlan, UpdateResult
+from stxbuildah.model.update import ImageChange, UpdatePlan, UpdateResult
 
 _STEP = 1000
 
@@ -77,45 +77,67 @@ def package_changes(before: PackageLists, after: PackageLists) -> dict[str, tupl
 
 def update_json(result: UpdateResult) -> str:
     """Write an update's result for machines."""
+    first = _image(result.images[0])
+    several = [{"platform": str(image.platform), **_image(image)} for image in result.images if image.platform]
     return _dump(
         {
-            "image": str(result.reference),
+            "image": str(result.location or result.reference),
             "digest": result.digest,
-            "reference": f"{result.reference}@{result.digest}",
+            "reference": result.shown,
             "pushed": result.pushed,
             "from": {"image": str(result.base), "digest": result.base_digest},
             "lane": result.lane.value,
             "reason": result.reason,
-            "layer": {
-                "digest": result.layer.digest,
-                "diff_id": result.layer.diff_id,
-                "size": result.layer.size,
-                "uncompressed_size": result.layer.uncompressed_size,
-                "paths": result.paths,
-                "whiteouts": result.whiteouts,
-            },
-            "changes": {kind: list(lines) for kind, lines in package_changes(result.before, result.after).items()},
-            "unmet_requirements": list(result.unmet),
+            "layer": first["layer"],
+            "changes": first["changes"],
+            "unmet_requirements": first["unmet_requirements"],
+            **({"images": several} if several else {}),
             "records": [str(path) for path in result.records],
             "seconds": {step: round(seconds, 3) for step, seconds in result.seconds},
         }
     )
 
 
+def _image(image: ImageChange) -> dict[str, object]:
+    return {
+        "digest": image.digest,
+        "from": image.base_digest,
+        "layer": {
+            "digest": image.layer.digest,
+            "diff_id": image.layer.diff_id,
+            "size": image.layer.size,
+            "uncompressed_size": image.layer.uncompressed_size,
+            "paths": image.paths,
+            "whiteouts": image.whiteouts,
+            "replaced_layers": image.replaced,
+        },
+        "changes": {kind: list(lines) for kind, lines in package_changes(image.before, image.after).items()},
+        "unmet_requirements": list(image.unmet),
+    }
+
+
 def update_summary(result: UpdateResult) -> None:
     """Show what changed, on standard error."""
-    changes = package_changes(result.before, result.after)
+    for image in result.images:
+        if image.platform is not None:
+            click.echo(f"  {image.platform}", err=True)
+        _image_summary(image)
+
+
+def _image_summary(image: ImageChange) -> None:
+    changes = package_changes(image.before, image.after)
     for kind, lines in changes.items():
         for line in lines:
             click.echo(click.style(f"  {kind:<6} {line}", fg="green" if line.startswith("+") else "red"), err=True)
     if not any(changes.values()):
         click.echo("  no package changed", err=True)
-    for sentence in result.unmet:
+    for sentence in image.unmet:
         click.echo(f"{click.style('warning:', fg='yellow')} {sentence}", err=True)
-    layer = result.layer
+    layer = image.layer
+    replaced = f", in place of {image.replaced} of earlier updates" if image.replaced else ""
     click.echo(
         f"  one layer: {size_text(layer.size)} ({size_text(layer.uncompressed_size)} unpacked), "
-        f"{result.paths} paths, {result.whiteouts} whiteouts",
+        f"{image.paths} paths, {image.whiteouts} whiteouts{replaced}",
         err=True,
     )
 

@@ -47,4 +47,4 @@ def command(ctx: click.Context, /, **given: Any) -> None:
         jobs.write_text(given["digestfile"], f"{result.digest}\n")
     if not quiet:
         report.update_summary(result)
-    click.echo(report.update_json(result) if as_json else f"{result.reference}@{result.digest}")
+    click.echo(report.update_json(result) if as_json else result.shown)

@@ -12,7 +12,7 @@ from stxbuildah.layer.layout import write_layout
 from stxbuildah.layer.tar import write_layer
 from stxbuildah.model.layer import LayerBlob, LayerContent
 from stxbuildah.model.reference import ImageReference
-from stxbuildah.model.stored import StoredImage
+from stxbuildah.model.stored import StoredImage, digest_of
 from stxbuildah.model.update import UpdatePlan, UpdateRequest
 from stxbuildah.model.wheel import Wheel
 
@@ -28,12 +28,14 @@ class NewImage:
         destination: its name in the registry it is pushed to.
         source: where its documents and its new layer lie, as skopeo names it.
         blob: the new layer.
+        digest: digest of its manifest.
     """
 
     name: ImageReference
     destination: ImageReference
     source: str
     blob: LayerBlob
+    digest: str
 
 
 def timestamp_of(request: UpdateRequest, base: StoredImage) -> int:
@@ -86,6 +88,7 @@ def make_image(
         destination=plan.inputs.target.qualified,
         source=source,
         blob=blob,
+        digest=digest_of(documents.manifest),
     )
 
 

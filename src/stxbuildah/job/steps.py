@@ -15,35 +15,23 @@ from stxbuildah import log
 from stxbuildah.errors import BuildError, InputError
 from stxbuildah.job.engine import Engine
 from stxbuildah.job.image import image_tree, path_variable
-from stxbuildah.job.inspect import installed
+from stxbuildah.job.outcome import InstalledLists, check_visible, image_change, installed_lists
 from stxbuildah.job.publish import NewImage, make_image
 from stxbuildah.job.records import write_records
 from stxbuildah.job.sources import Sources
 from stxbuildah.layer.content import wheel_content
 from stxbuildah.layer.inventory import take_inventory
 from stxbuildah.layer.overlaid import OverlaidTree
-from stxbuildah.layer.requirements import unmet
 from stxbuildah.model.inventory import Inventory
-from stxbuildah.model.layer import Change, LayerContent
-from stxbuildah.model.packages import PackageLists
+from stxbuildah.model.layer import LayerContent
 from stxbuildah.model.stored import StoredImage
 from stxbuildah.model.tree import FileTree
 from stxbuildah.model.update import Action, UpdatePlan, UpdateRequest, UpdateResult
-from stxbuildah.model.wheel import Wheel
 
 if TYPE_CHECKING:
     from stxbuildah.job.session import UpdateSession
 
 Say = Callable[[str], None]
-
-
-@attrs.frozen(kw_only=True)
-class _Lists:
-    """What the records and the result tell of both images."""
-
-    before: PackageLists
-    after: PackageLists
-    unmet: tuple[str, ...]
 
 
 @attrs.define(kw_only=True)
@@ -68,7 +56,7 @@ class UpdateSteps:
     made: NewImage | None = None
     stored: "Future[str] | None" = None
     digest: str = ""
-    lists: "Future[_Lists] | None" = None
+    lists: "Future[InstalledLists] | None" = None
     written: tuple[Path, ...] = ()
     seconds: list[tuple[str, float]] = attrs.field(factory=list)
 
@@ -170,7 +158,7 @@ class UpdateSteps:
             # The files are read out of the container, which stays open until the records are made.
             self.content = self.stack.enter_context(self.session.changes())
         self.changed = self.inventory(OverlaidTree(self.tree, self.content))
-        _check_visible(self.sources.wheels, self.changed)
+        check_visible(self.sources.wheels, self.changed)
         self.made = make_image(
             self.request, self.plan, self.base, self.content, wheels=self.sources.wheels, folder=self.folder
         )
@@ -195,16 +183,12 @@ class UpdateSteps:
             new.name, new.destination, layout=new.source, stored=self.stored.result if self.stored else None
         )
 
-    def _take_lists(self) -> "_Lists":
+    def _take_lists(self) -> InstalledLists:
         """List what was and what is installed; afterwards nothing reads the container any more."""
         after = self.changed
         if after is None:
             raise BuildError("no layer was written")
-        lists = _Lists(
-            before=installed(self.tree, self.inventory(self.tree)),
-            after=installed(OverlaidTree(self.tree, self.content), after),
-            unmet=unmet(after.distributions, after.environment) if after.environment is not None else (),
-        )
+        lists = installed_lists(self.tree, self.inventory(self.tree), self.content, after)
         if self.session is not None:
             self.session.container.close()
         return lists
@@ -215,7 +199,7 @@ class UpdateSteps:
             self.stored.result()
         self.written = write_records(self.records, self._new().name, self._listed().after)
 
-    def _listed(self) -> "_Lists":
+    def _listed(self) -> InstalledLists:
         if self.lists is None:
             raise BuildError("no layer was written")
         return self.lists.result()
@@ -229,8 +213,7 @@ class UpdateSteps:
 
     def _result(self) -> UpdateResult:
         new = self._new()
-        entries = self.content.entries
-        whiteouts = sum(entry.change in {Change.WHITEOUT, Change.OPAQUE} for entry in entries)
+        lists = self._listed()
         return UpdateResult(
             reference=new.destination if self.request.push else new.name,
             digest=self.digest,
@@ -239,25 +222,7 @@ class UpdateSteps:
             base_digest=self.base.digest,
             lane=self.plan.lane,
             reason=self.plan.reason,
-            layer=new.blob,
-            paths=len(entries) - whiteouts,
-            whiteouts=whiteouts,
-            before=self._listed().before,
-            after=self._listed().after,
-            unmet=self._listed().unmet,
+            images=(image_change(new.digest, self.base.digest, new.blob, self.content, lists),),
             records=self.written,
             seconds=tuple(self.seconds),
         )
-
-
-def _check_visible(wheels: tuple[Wheel, ...] | list[Wheel], after: Inventory) -> None:
-    """Make sure that the image will import what was installed, and not another copy."""
-    versions = {found.name: found for found in after.distributions}
-    for wheel in wheels:
-        found = versions.get(wheel.name)
-        if found is None or found.version != str(wheel.version):
-            what = f"{found.version} in {found.location}" if found is not None else "none"
-            raise BuildError(
-                f"{wheel.display_name} {wheel.version} was installed, but the image's Python would find {what}",
-                hint="name the interpreter to install for by --python",
-            )

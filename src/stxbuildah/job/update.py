@@ -11,7 +11,7 @@ from stxbuildah.job.engine import opened_engine
 from stxbuildah.job.gather import update_inputs
 from stxbuildah.job.records import check_records, records_folder
 from stxbuildah.job.workspace import work_folder
-from stxbuildah.model.update import UpdatePlan, UpdateRequest, UpdateResult
+from stxbuildah.model.update import UpdateFacts, UpdatePlan, UpdateRequest, UpdateResult
 from stxbuildah.plan.update import plan_update
 
 Say = Callable[[str], None]
@@ -26,7 +26,7 @@ def plan(request: UpdateRequest) -> UpdatePlan:
     inputs = update_inputs(request)
     with opened_engine(request.host, request.access, request.retry) as engine:
         in_store = engine.store.find(inputs.base) is not None
-    return plan_update(request, inputs, base_in_store=in_store, records=records_folder(request))
+    return plan_update(request, inputs, UpdateFacts(in_store=in_store), records=records_folder(request))
 
 
 def run(request: UpdateRequest, say: Say) -> UpdateResult:
@@ -54,7 +54,7 @@ def run(request: UpdateRequest, say: Say) -> UpdateResult:
 
         wheels = read_wheels(inputs.wheels)
         base = found.result()
-        made = plan_update(request, inputs, base_in_store=base is not None, records=records)
+        made = plan_update(request, inputs, UpdateFacts(in_store=base is not None), records=records)
         log.info("update.planned", lane=made.lane.value, reason=made.reason)
         folder = stack.enter_context(work_folder(engine.folders, keep=request.keep))
         sources = Sources(engine=engine, request=request, inputs=inputs, folder=folder, say=say, wheels=wheels)

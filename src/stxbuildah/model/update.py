@@ -6,7 +6,9 @@ from pathlib import Path
 
 import attrs
 
+from stxbuildah.model.descriptor import Platform
 from stxbuildah.model.layer import Compression, LayerBlob
+from stxbuildah.model.location import ImageLocation
 from stxbuildah.model.packages import PackageLists
 from stxbuildah.model.reference import ImageReference
 from stxbuildah.model.settings import Proxies, RegistryAccess, Retry, Storage
@@ -15,6 +17,7 @@ from stxbuildah.model.settings import Proxies, RegistryAccess, Retry, Storage
 class Lane(StrEnum):
     """How an update is carried out."""
 
+    REGISTRY = "registry"
     COMPUTED = "computed"
     SESSION = "session"
 
@@ -56,6 +59,8 @@ class TargetOptions:
         user: account in that registry; empty for this account's name when only a registry is given.
         account: this account's name.
         tag: the whole tag of the result; empty for the rule.
+        to: where the result is written to, as the user wrote it: a registry's image, a layout or an archive; empty
+            for what follows from FROM.
     """
 
     version: str = ""
@@ -63,6 +68,7 @@ class TargetOptions:
     user: str = ""
     account: str = ""
     tag: str = ""
+    to: str = ""
 
 
 @attrs.frozen(kw_only=True)
@@ -110,6 +116,27 @@ class HostOptions:
 
 
 @attrs.frozen(kw_only=True)
+class LaneOptions:
+    """How the work is done, and of which of several images.
+
+    Attributes:
+        lane: the lane to take; None to choose.
+        platforms: images of an index to update; empty for this machine's.
+        all_platforms: update all images of an index.
+        expect_digest: digest that FROM must have; empty for any.
+        store_inventory: store the inventory beside an image that is pushed.
+        trust_inventory: believe an inventory that is stored beside FROM.
+    """
+
+    lane: Lane | None = None
+    platforms: tuple[Platform, ...] = ()
+    all_platforms: bool = False
+    expect_digest: str = ""
+    store_inventory: bool = True
+    trust_inventory: bool = True
+
+
+@attrs.frozen(kw_only=True)
 class UpdateRequest:
     """Everything that ``stxb update`` was asked.
 
@@ -122,6 +149,8 @@ class UpdateRequest:
         host: what the user says of this machine.
         access: how registries are reached.
         retry: how often transient faults are tried again.
+        lanes: which lane is taken, and what the registry lane believes and writes.
+        replace_updates: merge the layers of earlier updates with the new one into one.
         push: push the result.
         pull: when FROM is fetched.
         clean: remove the result, and a FROM that was pulled for it, from the local store after the push.
@@ -142,6 +171,8 @@ class UpdateRequest:
     host: HostOptions = attrs.field(factory=HostOptions)
     access: RegistryAccess = attrs.field(factory=RegistryAccess)
     retry: Retry = attrs.field(factory=Retry)
+    lanes: LaneOptions = attrs.field(factory=LaneOptions)
+    replace_updates: bool = False
     push: bool = False
     pull: PullPolicy = PullPolicy.MISSING
     clean: bool = False
@@ -182,8 +213,10 @@ class UpdateInputs:
     """The request with its files found and its names settled; nothing of the engine was asked for it.
 
     Attributes:
-        base: the image to change.
-        target: the resulting image.
+        base: the image to change; of one in a file, the name that it has there.
+        target: the resulting image; in a file, the name that it gets there.
+        source: the layout or archive that holds the image to change; None when it is in a registry or the local store.
+        destination: where the result is written to, when that is not the registry and store of its name.
         wheels: wheel files, existing ones or URLs to fetch.
         module_sources: module sources as written.
         packages: package files, existing ones or URLs to fetch.
@@ -193,11 +226,31 @@ class UpdateInputs:
 
     base: ImageReference
     target: ImageReference
+    source: ImageLocation | None = None
+    destination: ImageLocation | None = None
     wheels: tuple[str, ...] = ()
     module_sources: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     customization_script: Path | None = None
     extra_files: tuple[str, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class UpdateFacts:
+    """What was found out about the image to change and this machine, as far as the choice of the lane needs it.
+
+    Attributes:
+        in_store: whether the local store has the image.
+        in_registry: whether its registry has it, and the same one where the store has it, too; None when it was not
+            asked.
+        engine_fault: why images cannot be kept and opened here; empty when they can.
+        registry_fault: why the registry's image is not taken although it was asked for; empty when there is no reason.
+    """
+
+    in_store: bool = False
+    in_registry: bool | None = None
+    engine_fault: str = ""
+    registry_fault: str = ""
 
 
 class Action(StrEnum):
@@ -206,6 +259,7 @@ class Action(StrEnum):
     PULL = "pull"
     DOWNLOAD = "download"
     BUILD_MODULE = "build module"
+    READ_LAYERS = "read layers"
     FETCH_REQUIREMENTS = "fetch requirements"
     OPEN_CONTAINER = "open working container"
     INSTALL_PACKAGES = "install packages"
@@ -214,6 +268,7 @@ class Action(StrEnum):
     WRITE_LAYER = "write layer"
     STORE = "store"
     PUSH = "push"
+    WRITE_IMAGE = "write image"
     RECORD = "record"
     CLEAN = "clean"
 
@@ -251,39 +306,65 @@ class UpdatePlan:
 
 
 @attrs.frozen(kw_only=True)
+class ImageChange:
+    """What an update did to one image.
+
+    Attributes:
+        platform: what it is for, when it is one of an index; None otherwise.
+        digest: digest of its new manifest.
+        base_digest: digest of the manifest of the image it was made from.
+        layer: the new layer.
+        paths: paths in the layer that are added or changed.
+        whiteouts: paths that the layer takes away.
+        replaced: layers of earlier updates that the new one stands for.
+        before: what was installed in the base.
+        after: what is installed in the new image.
+        unmet: requirements that do not hold in the new image, one sentence each.
+    """
+
+    platform: Platform | None = None
+    digest: str
+    base_digest: str
+    layer: LayerBlob
+    paths: int
+    whiteouts: int
+    replaced: int = 0
+    before: PackageLists
+    after: PackageLists
+    unmet: tuple[str, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
 class UpdateResult:
     """What an update gave.
 
     Attributes:
         reference: the new image.
-        digest: digest of its manifest: in the registry when it was pushed, else in the local store.
+        location: the layout or archive it was written to; None when it is in a registry or the local store.
+        digest: digest of its manifest, or of the index: in the registry when it was pushed, else in the local store.
         pushed: whether it was pushed.
         base: the image it was made from.
-        base_digest: digest of that image's manifest.
+        base_digest: digest of that image's manifest, or of the index.
         lane: how the layer came about.
         reason: why this lane.
-        layer: the new layer.
-        paths: paths in the layer that are added or changed.
-        whiteouts: paths that the layer takes away.
-        before: what was installed in the base.
-        after: what is installed in the new image.
-        unmet: requirements that do not hold in the new image, one sentence each.
+        images: what was done to each image; one, unless FROM is an index.
         records: files written.
         seconds: time of each finished step, in order.
     """
 
     reference: ImageReference
+    location: ImageLocation | None = None
     digest: str
     pushed: bool
     base: ImageReference
     base_digest: str
     lane: Lane
     reason: str
-    layer: LayerBlob
-    paths: int
-    whiteouts: int
-    before: PackageLists
-    after: PackageLists
-    unmet: tuple[str, ...] = ()
+    images: tuple[ImageChange, ...]
     records: tuple[Path, ...] = ()
     seconds: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def shown(self) -> str:
+        """The new image with its digest."""
+        return f"{self.location or self.reference}@{self.digest}"

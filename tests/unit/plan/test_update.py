@@ -9,7 +9,16 @@ import pytest
 
 from stxbuildah.errors import InputError
 from stxbuildah.model.reference import ImageReference
-from stxbuildah.model.update import Action, InstallOptions, Lane, PullPolicy, UpdateInputs, UpdatePlan, UpdateRequest
+from stxbuildah.model.update import (
+    Action,
+    InstallOptions,
+    Lane,
+    PullPolicy,
+    UpdateFacts,
+    UpdateInputs,
+    UpdatePlan,
+    UpdateRequest,
+)
 from stxbuildah.plan.update import plan_update
 
 BASE = ImageReference("registry.example/a", "1")
@@ -27,7 +36,7 @@ EVERYTHING = attrs.evolve(
 
 def made(inputs: UpdateInputs, *, base_in_store: bool = True, **request: Any) -> UpdatePlan:
     asked = attrs.evolve(UpdateRequest(), **request)
-    return plan_update(asked, inputs, base_in_store=base_in_store, records=Path("records"))
+    return plan_update(asked, inputs, UpdateFacts(in_store=base_in_store), records=Path("records"))
 
 
 def actions(plan: UpdatePlan) -> list[Action]:
