@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stxbuildah.job import gather, workspace
+from stxbuildah.job import gather, names, workspace
 from stxbuildah.model.reference import ImageReference
 from stxbuildah.model.settings import RegistryAccess, Retry
 from stxbuildah.model.update import HostOptions, UpdatePlan, UpdateRequest, UpdateResult
@@ -29,7 +29,7 @@ def update_target(request: UpdateRequest) -> ImageReference:
     Raises:
         InputError: no base image is named, or the result would overwrite it.
     """
-    return gather.settle_names(request, gather.read_directives(request.directives_file))[1]
+    return names.settle_names(request, gather.read_directives(request.directives_file)).target
 
 
 def plan_update(request: UpdateRequest) -> UpdatePlan:

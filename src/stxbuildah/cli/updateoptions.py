@@ -5,12 +5,13 @@ import click
 
 from stxbuildah.cli import options
 from stxbuildah.model.layer import Compression
-from stxbuildah.model.update import PullPolicy
+from stxbuildah.model.update import Lane, PullPolicy
 
 EXAMPLES = """\b
 Examples:
   stxb update --from registry.example/stx-nova:v1.0 --wheel nova-30.0.0-py3-none-any.whl
   stxb update --file stx-nova.update --push --update-id example.1
+  stxb update --from oci:layout:1.0 --wheel "wheels/*.whl" --to docker-archive:stx-nova.tar
   stxb update --from stx-aodh:1.0 --pkg "debs/*.deb" --customize customize.sh --extra notes.txt
   stxb update --from stx-nova:v1.0 --module-src "https://git.example/nova.git|stable" --dry-run
 """
@@ -21,18 +22,27 @@ SECTIONS = {
         "from_image", "directives_file", "wheels", "module_sources", "packages", "customize", "extras",
     ),
     "The result": (
-        "version", "tag", "registry", "user", "push", "clean", "labels", "annotations", "compression_format",
-        "digestfile", "update_id", "output_format",
+        "version", "tag", "registry", "user", "push", "to", "replace_updates", "clean", "labels", "annotations",
+        "compression_format", "digestfile", "update_id", "output_format",
     ),
     "How it is installed": (
         "python", "with_deps", "index_url", "find_links", "break_system_packages", "compile_bytecode", "allow_repos",
         "builder", "build_ca_bundle",
     ),
-    "What is done at all": ("dry_run", "print_target", "pull", "keep"),
+    "Where it is done": (
+        "lane", "platforms", "expect_digest", "pull", "no_trust_inventory", "no_inventory_artifact", "keep",
+    ),
+    "What is done at all": ("dry_run", "print_target"),
 }  # fmt: skip
 
 update_options = options.together(
-    click.option("--from", "from_image", default="", metavar="IMAGE", help="The image to change."),
+    click.option(
+        "--from",
+        "from_image",
+        default="",
+        metavar="IMAGE",
+        help="The image to change; or oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE.",
+    ),
     click.option(
         "--file", "directives_file", type=options.FILE, metavar="FILE", help="Directives file (KEY=value lines)."
     ),
@@ -69,6 +79,15 @@ update_options = options.together(
     click.option("--registry", default="", metavar="HOST[:PORT]", help="Registry of the result [default: FROM's]."),
     click.option("--user", default="", metavar="NAME", help="Account in that registry."),
     click.option("--push", is_flag=True, help="Push the result; prints reference@digest."),
+    click.option(
+        "--to",
+        default="",
+        metavar="PLACE",
+        help="Write the result there: an image reference, oci:DIR[:TAG], oci-archive:FILE or docker-archive:FILE.",
+    ),
+    click.option(
+        "--replace-updates", is_flag=True, help="One layer in place of those of earlier updates and the new one."
+    ),
     click.option("--clean", is_flag=True, help="After the push, keep nothing in the local store."),
     click.option(
         "--update-id",
@@ -85,6 +104,21 @@ update_options = options.together(
         show_default=True,
         help="When FROM is fetched from its registry.",
     ),
+    click.option(
+        "--lane",
+        type=click.Choice([lane.value for lane in Lane]),
+        help="How the layer comes about [default: chosen; --dry-run says which and why].",
+    ),
+    click.option(
+        "--platform",
+        "platforms",
+        multiple=True,
+        metavar="OS/ARCH|all",
+        help="Images of an index to change; the others stay as they are [default: this machine's]. Repeatable.",
+    ),
+    click.option("--expect-digest", default="", metavar="DIGEST", help="Refuse when FROM is another image by now."),
+    click.option("--no-trust-inventory", is_flag=True, help="Read the layers, not the inventory stored beside FROM."),
+    click.option("--no-inventory-artifact", is_flag=True, help="Store no inventory beside the pushed image."),
     click.option("--python", default="", metavar="PATH", help="Interpreter of the image to install for."),
     click.option("--with-deps", is_flag=True, help="Also fetch the requirements that the image does not meet."),
     click.option("--index-url", default="", metavar="URL", help="Package index for requirements and build back ends."),

@@ -9,8 +9,7 @@ from pathlib import Path
 import attrs
 
 from stxbuildah.errors import InputError, Problem, ProblemsError
-from stxbuildah.model.reference import ImageReference
-from stxbuildah.model.target import updated_reference
+from stxbuildah.job.names import settle_names
 from stxbuildah.model.update import UpdateDirectives, UpdateInputs, UpdateRequest
 from stxbuildah.plan.update import is_url
 
@@ -44,32 +43,6 @@ def read_directives(path: Path | None) -> UpdateDirectives:
     return parse_update_directives(read_text(path, "directives file"), str(path), path.parent)
 
 
-def settle_names(request: UpdateRequest, directives: UpdateDirectives) -> tuple[ImageReference, ImageReference]:
-    """Give FROM and the resulting image.
-
-    Args:
-        request: its ``from_image`` and ``target`` win over the file's.
-        directives: what the directives file says.
-
-    Raises:
-        InputError: FROM is given nowhere, is no image reference, or the result would overwrite it.
-    """
-    base = ImageReference.parse(request.from_image) if request.from_image else directives.from_image
-    if base is None:
-        raise InputError(
-            "no image to change was named", hint="give it by --from IMAGE, or as FROM=IMAGE in the directives file"
-        )
-    target = request.target
-    return base, updated_reference(
-        base,
-        version=target.version or directives.version or "",
-        registry=target.registry,
-        user=target.user,
-        account=target.account,
-        tag=target.tag,
-    )
-
-
 def update_inputs(request: UpdateRequest) -> UpdateInputs:
     """Find everything that an update is to be made with.
 
@@ -78,7 +51,7 @@ def update_inputs(request: UpdateRequest) -> UpdateInputs:
         InputError: see ``read_directives`` and ``settle_names``.
     """
     directives = read_directives(request.directives_file)
-    base, target = settle_names(request, directives)
+    names = settle_names(request, directives)
     source = str(request.directives_file) if request.directives_file else COMMAND_LINE
     problems: list[Problem] = []
 
@@ -89,8 +62,10 @@ def update_inputs(request: UpdateRequest) -> UpdateInputs:
 
     changes = request.changes
     inputs = UpdateInputs(
-        base=base,
-        target=target,
+        base=names.base,
+        target=names.target,
+        source=names.source,
+        destination=names.destination,
         wheels=files(changes.wheels, directives.wheels, "wheel"),
         packages=files(changes.packages, directives.dist_packages, "package"),
         extra_files=files(changes.extra_files, directives.extra_files, "extra file"),
