@@ -19,8 +19,8 @@ from stxbuildah.layer.atomic import written_beside
 from stxbuildah.layer.tarheader import BLOCK, Member, member_header, padding
 from stxbuildah.model.layer import Change, Compression, LayerBlob, LayerContent, LayerEntry
 
-_WHITEOUT_PREFIX = ".wh."
-_OPAQUE_NAME = ".wh..wh..opq"
+WHITEOUT_PREFIX = ".wh."
+OPAQUE_NAME = ".wh..wh..opq"
 # What containers/storage itself writes for a whiteout.
 _WHITEOUT_MODE = 0o600
 _CHUNK = 256 * 1024
@@ -164,9 +164,9 @@ def _member(entry: LayerEntry, timestamp: int) -> Member:
             path = f"{path}/" if path else "./"
         case Change.WHITEOUT:
             folder, slash, name = path.rpartition("/")
-            path, mode = f"{folder}{slash}{_WHITEOUT_PREFIX}{name}", _WHITEOUT_MODE
+            path, mode = f"{folder}{slash}{WHITEOUT_PREFIX}{name}", _WHITEOUT_MODE
         case Change.OPAQUE:
-            path, mode = f"{path}/{_OPAQUE_NAME}".lstrip("/"), _WHITEOUT_MODE
+            path, mode = f"{path}/{OPAQUE_NAME}".lstrip("/"), _WHITEOUT_MODE
     _refuse_false_whiteout(entry.path)
     return Member(
         name=_encoded(path),
@@ -186,9 +186,9 @@ def _encoded(path: str) -> bytes:
 
 
 def _refuse_false_whiteout(path: str) -> None:
-    if "/" + _WHITEOUT_PREFIX in path:
+    if "/" + WHITEOUT_PREFIX in path:
         raise InputError(
-            f"{path} cannot be part of a layer: names that begin with {_WHITEOUT_PREFIX} mark what a layer removes"
+            f"{path} cannot be part of a layer: names that begin with {WHITEOUT_PREFIX} mark what a layer removes"
         )
 
 

@@ -38,7 +38,8 @@ def opened_tar(path: Path, *, leave_out: Iterable[str], files: Iterable[tuple[st
             entries = {
                 entry.path: entry
                 for member in archive
-                if (entry := _entry(archive, member)) is not None and not unwanted.match(entry.path)
+                if (entry := member_entry(member, _opener(archive, member))) is not None
+                and not unwanted.match(entry.path)
             }
             for point in _MOUNT_POINTS:
                 entries.setdefault(point, LayerEntry(path=point, change=Change.DIRECTORY, mode=0o755))
@@ -56,7 +57,13 @@ def opened_tar(path: Path, *, leave_out: Iterable[str], files: Iterable[tuple[st
         raise BuildError(f"the archive {path} cannot be read: {error}") from error
 
 
-def _entry(archive: tarfile.TarFile, member: tarfile.TarInfo) -> LayerEntry | None:
+def member_entry(member: tarfile.TarInfo, opener: Callable[[], BinaryIO]) -> LayerEntry | None:
+    """Give a tar's member as what a layer adds; None for devices and pipes.
+
+    Args:
+        member: the header, with the pax records that belong to it.
+        opener: opens the content if it is a regular file.
+    """
     path = _absolute(member.name)
     kinds = (
         (Change.FILE, member.isreg()),
@@ -78,7 +85,7 @@ def _entry(archive: tarfile.TarFile, member: tarfile.TarInfo) -> LayerEntry | No
         gid=member.gid,
         size=member.size if change is Change.FILE else 0,
         target=target if change in {Change.SYMLINK, Change.HARDLINK} else "",
-        opener=_opener(archive, member) if change is Change.FILE else None,
+        opener=opener if change is Change.FILE else None,
         xattrs=tuple(
             (name.removeprefix(_XATTR), value.encode("utf-8", "surrogateescape"))
             for name, value in sorted(member.pax_headers.items())
