@@ -48,11 +48,11 @@ class Credentials:
 
 @attrs.frozen(kw_only=True)
 class _Place:
-    """A file of credentials: ``legacy`` for Docker's first format, ``asked`` when the user named it."""
+    """A file of credentials: ``legacy`` for Docker's first format, ``named`` by what the user gave its name with."""
 
     path: Path
     legacy: bool = False
-    asked: bool = False
+    named: str = ""
 
 
 def given_credentials(creds: str) -> Credentials:
@@ -119,10 +119,10 @@ def _from_files(
 
 def _places(access: RegistryAccess, environment: Mapping[str, str]) -> Iterator[_Place]:
     if access.authfile is not None:
-        yield _Place(path=access.authfile, asked=True)
+        yield _Place(path=access.authfile, named="--authfile")
         return
     if named := environment.get("REGISTRY_AUTH_FILE"):
-        yield _Place(path=Path(named), asked=True)
+        yield _Place(path=Path(named), named="REGISTRY_AUTH_FILE")
         return
     runtime = environment.get("XDG_RUNTIME_DIR")
     yield _Place(
@@ -146,11 +146,11 @@ def _read(place: _Place) -> Mapping[str, object]:
         # An empty file is what logging out of everything may leave.
         content = json.loads(data) if data.strip() else {}
     except (FileNotFoundError, NotADirectoryError) as error:
-        if not place.asked:
+        if not place.named:
             return {}
         # podman would go on as nobody, and the registry's refusal hides the misspelled name.
         raise InputError(
-            f"the credentials file {place.path} cannot be read: {error.strerror}",
+            f"the credentials file {place.path} ({place.named}) cannot be read: {error.strerror}",
             hint="podman login --authfile FILE writes such a file",
         ) from error
     except OSError as error:

@@ -83,26 +83,26 @@ class RegistryFault(Exception):  # noqa: N818 # an error is what the user is tol
                 details=details,
             )
         if self.kind is FaultKind.OTHER:
-            answer = f"{self.registry or 'the registry'} answers {self.status}" if self.status else self.text
-            return RegistryError(f"{what} failed: {answer}", details=details if self.status else [])
+            return RegistryError(f"{what} failed: {self.text}")
         return to_error(self.fault, what, registry=self.registry)
 
 
-def status_fault(status: int, headers: Mapping[str, str], body: bytes, *, registry: str) -> RegistryFault:
+def status_fault(status: int, headers: Mapping[str, str], body: bytes, *, registry: str, url: str) -> RegistryFault:
     """Tell what an answer means that is not what was asked for.
 
     Args:
         status: its status.
         headers: by name, in any case; Retry-After is read.
         body: its beginning; the errors of the distribution specification ("Error Codes"), or anything else.
-        registry: host and port that answered.
+        registry: host and port that the request was for.
+        url: what answered, without secrets.
     """
     code, message = _problem(body)
     kind = _KIND_OF_STATUS.get(status, FaultKind.OTHER)
     if kind in {FaultKind.AUTHENTICATION, FaultKind.DENIED}:
         kind = _KIND_OF_CODE.get(code, kind)
     told = ": ".join(part for part in (code, message) if part)
-    text = f"status {status}: {told}" if told else f"status {status}"
+    text = f"{url} answers {status}" + (f": {told}" if told else "")
     return RegistryFault(
         kind,
         status=status,

@@ -24,7 +24,7 @@ from stxbuildah.errors import InputError
 from stxbuildah.model.settings import Proxies
 from stxbuildah.registry.certificates import Trust, tls_context
 from stxbuildah.registry.endpoint import is_loopback
-from stxbuildah.registry.fault import RegistryFault
+from stxbuildah.registry.fault import RegistryFault, status_fault
 
 CONNECT_TIMEOUT = 30.0
 READ_TIMEOUT = 60.0
@@ -36,6 +36,8 @@ Content = Callable[[], Iterable[bytes]]
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS = 5
 _PORTS = {"http": 80, "https": 443}
+# What is read of an answer that tells of a fault.
+_ERROR_BYTES = 64 * 2**10
 # What is still to come of an answer that nobody reads, before its connection is given up instead.
 _DRAINED = 64 * 2**10
 # Registries that lanes and mirrors name, and their storage; layers that are read at the same time.
@@ -55,7 +57,7 @@ class Request:
     Attributes:
         method: its method.
         url: absolute URL.
-        registry: host and port of the registry it is part of, for messages.
+        registry: host and port of the registry it is for, as messages name it.
         trust: how that host's certificate is checked.
         headers: without Authorization.
         authorization: value of that header, sent to the URL's own host and never with a redirect elsewhere; or empty.
@@ -138,11 +140,8 @@ class Response:
                 self._answer.close()
                 raise fault_of(error, self._registry) from error
             if not piece:
-                break
+                return
             yield piece
-        missing = getattr(self._answer, "length_remaining", 0)
-        if missing:
-            raise self._fault(FaultKind.RESET, f"{shown(self.url)} broke off {missing} bytes before its end")
 
     def close(self) -> None:
         """Give the connection back, or up when much of the body was not read."""
@@ -155,6 +154,20 @@ class Response:
         except _FOREIGN:
             self._answer.close()
         self._answer.release_conn()
+
+    def fault(self, registry: str) -> RegistryFault:
+        """Give what this answer means when it is not what was asked for, and close it.
+
+        Args:
+            registry: host and port that the request was for; the answer may come from its storage.
+        """
+        try:
+            body = self.read(_ERROR_BYTES)
+        except RegistryFault:
+            body = b""
+        finally:
+            self.close()
+        return status_fault(self.status, self.headers, body, registry=registry, url=shown(self.url))
 
     def _fault(self, kind: FaultKind, text: str) -> RegistryFault:
         return RegistryFault(kind, status=self.status, text=text, registry=self._registry)
@@ -306,7 +319,12 @@ def _redirected(request: Request, target: str) -> Request:
             text=f"a redirect from https to {shown(target)}, which is not followed",
             registry=request.registry,
         )
-    return attrs.evolve(request, url=target, authorization="", trust=request.trust.elsewhere)
+    return attrs.evolve(request, url=target, registry=host_of(target), authorization="", trust=request.trust.elsewhere)
+
+
+def host_of(url: str) -> str:
+    """Give host and port of a URL, for messages."""
+    return urlsplit(url).netloc.rpartition("@")[2]
 
 
 def fault_of(error: BaseException, registry: str) -> RegistryFault:

@@ -6,6 +6,7 @@ does it (``pkg/sysregistriesv2``); the files themselves are read by ``registries
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 
 import attrs
 
@@ -76,7 +77,8 @@ class Registries:
     def _table(self, named: ImageReference) -> RegistryTable | None:
         text = str(named)
         matching = [table for table in self.settings.tables if prefix_length(text, table.prefix) is not None]
-        table = max(matching, key=lambda table: len(table.prefix), default=None)
+        # Of two that are as long a host's own name is more particular than a wildcard.
+        table = max(matching, key=lambda table: (len(table.prefix), table.prefix[0] != "*"), default=None)
         if table is not None and table.blocked:
             raise InputError(
                 f"{named.name} is blocked by {table.source} (prefix {table.prefix})",
@@ -103,16 +105,17 @@ class Registries:
         return _endpoint(moved)
 
 
-def read_registries(environment: Mapping[str, str]) -> Registries:
+def read_registries(environment: Mapping[str, str], *, root: Path = Path("/")) -> Registries:
     """Read what the user and the system say about registries.
 
     Args:
         environment: the variables that podman reads: CONTAINERS_REGISTRIES_CONF, HOME, XDG_CACHE_HOME.
+        root: folder that the system's files are below.
 
     Raises:
         InputError: a file cannot be read or is of version 1; all mistakes of all files are told together.
     """
-    return Registries(merged(read_files(environment)))
+    return Registries(merged(read_files(environment, root)))
 
 
 def normal(reference: ImageReference) -> ImageReference:

@@ -10,9 +10,9 @@ import attrs
 from stxbuildah.errors import InputError, Problem, ProblemsError
 from stxbuildah.model.reference import ImageReference
 
-_SYSTEM_FILE = Path("/etc/containers/registries.conf")
-_SYSTEM_FOLDER = Path("/etc/containers/registries.conf.d")
-_SYSTEM_ALIASES = Path("/var/cache/containers/short-name-aliases.conf")
+_SYSTEM_FILE = Path("etc/containers/registries.conf")
+_SYSTEM_FOLDER = Path("etc/containers/registries.conf.d")
+_SYSTEM_ALIASES = Path("var/cache/containers/short-name-aliases.conf")
 _WHEN = ("all", "digest-only", "tag-only")
 _MODES = ("enforcing", "permissive", "disabled")
 
@@ -76,7 +76,7 @@ class Settings:
     credential_helpers: tuple[str, ...] = ()
 
 
-def read_files(environment: Mapping[str, str]) -> tuple[Settings, ...]:
+def read_files(environment: Mapping[str, str], root: Path) -> tuple[Settings, ...]:
     """Read all files, those that count less first.
 
     The user's registries.conf takes the system's place. Drop-in folders are read on top of either, the system's first;
@@ -84,19 +84,20 @@ def read_files(environment: Mapping[str, str]) -> tuple[Settings, ...]:
 
     Args:
         environment: CONTAINERS_REGISTRIES_CONF, HOME and XDG_CACHE_HOME are looked at.
+        root: folder that the system's files are below.
 
     Raises:
         ProblemsError: mistakes in the files, all of them.
         InputError: a file cannot be read.
     """
     problems: list[Problem] = []
-    found = [_read(path, problems) for path in _files(environment)]
+    found = [_read(path, problems) for path in _files(environment, root)]
     if problems:
         raise ProblemsError(problems, hint="containers-registries.conf(5) describes the file")
     return tuple(found)
 
 
-def _files(environment: Mapping[str, str]) -> Iterator[Path]:
+def _files(environment: Mapping[str, str], root: Path) -> Iterator[Path]:
     home = environment.get("HOME")
     own = Path(home, ".config/containers") if home else None
     if named := environment.get("CONTAINERS_REGISTRIES_CONF"):
@@ -105,14 +106,14 @@ def _files(environment: Mapping[str, str]) -> Iterator[Path]:
         yield Path(named)
     elif own is not None and (own / "registries.conf").exists():
         yield own / "registries.conf"
-    elif _SYSTEM_FILE.exists():
-        yield _SYSTEM_FILE
-    for folder in (_SYSTEM_FOLDER, *([own / "registries.conf.d"] if own is not None else [])):
+    elif (root / _SYSTEM_FILE).exists():
+        yield root / _SYSTEM_FILE
+    for folder in (root / _SYSTEM_FOLDER, *([own / "registries.conf.d"] if own is not None else [])):
         yield from sorted(path for path in folder.glob("*.conf") if path.is_file())
     cache = environment.get("XDG_CACHE_HOME") or (f"{home}/.cache" if home else "")
     recorded = Path(cache, "containers/short-name-aliases.conf") if cache else None
     if os.getuid() == 0:
-        recorded = _SYSTEM_ALIASES
+        recorded = root / _SYSTEM_ALIASES
     if recorded is not None and recorded.exists():
         yield recorded
 

@@ -20,13 +20,12 @@ from stxbuildah.engine.retry import pause
 from stxbuildah.errors import InterruptedByUserError
 from stxbuildah.model.reference import ImageReference
 from stxbuildah.model.settings import Proxies, RegistryAccess, Retry
-from stxbuildah.registry.certificates import Trust, find_trust
-from stxbuildah.registry.credentials import Credentials, find_credentials, given_credentials
 from stxbuildah.registry.endpoint import Endpoint
-from stxbuildah.registry.fault import RegistryFault, status_fault
+from stxbuildah.registry.fault import RegistryFault
+from stxbuildah.registry.hosts import Hosts
 from stxbuildah.registry.http import CONNECT_TIMEOUT, READ_TIMEOUT, Connections, Content, Request, Response, origin
-from stxbuildah.registry.registriesconf import Registries, read_registries
-from stxbuildah.registry.tokens import Authorizer, TokenRequest, parse_challenges
+from stxbuildah.registry.registriesconf import Registries
+from stxbuildah.registry.tokens import parse_challenges
 
 __all__ = ["RegistryFault", "RegistrySession", "Response"]
 
@@ -34,15 +33,8 @@ __all__ = ["RegistryFault", "RegistrySession", "Response"]
 # not ask for each of its hundred requests to be right at once.
 _LEAST_ATTEMPTS = 3
 _SHORT_DELAY = 0.5
-_ERROR_BYTES = 64 * 2**10
-_TOKEN_BYTES = 2**20
 _UNAUTHORIZED = 401
 _READING = frozenset({"GET", "HEAD"})
-# What an insecure registry may answer to TLS when it speaks plain HTTP, or listens at that port only.
-_WITHOUT_TLS = frozenset(
-    {FaultKind.PLAIN_HTTP, FaultKind.TLS, FaultKind.CONNECTION_REFUSED, FaultKind.RESET, FaultKind.TIMEOUT}
-)
-_SAYS_LITTLE = frozenset({FaultKind.PLAIN_HTTP, FaultKind.CONNECTION_REFUSED})
 
 
 @attrs.frozen(kw_only=True)
@@ -64,7 +56,7 @@ class RegistrySession:
 
     Args:
         access: what the user set; its password is for the registries that references name, and not for their mirrors.
-        retry: how often a transient fault is tried again; at least twice in any case.
+        retry: how often a transient fault is tried again; three attempts in all are the least.
         proxies: for http and https.
         runner: runs credential helpers.
         environment: the variables that podman reads.
@@ -83,22 +75,13 @@ class RegistrySession:
         connect_timeout: float = CONNECT_TIMEOUT,
         read_timeout: float = READ_TIMEOUT,
     ) -> None:
-        self._access = access
         self._attempts = max(_LEAST_ATTEMPTS, retry.attempts)
         self._retry = retry if retry.attempts > 1 else Retry(attempts=self._attempts, delay=_SHORT_DELAY)
-        self._runner = runner
-        self._environment = environment
         self._connections = Connections(
             proxies=proxies, environment=environment, connect_timeout=connect_timeout, read_timeout=read_timeout
         )
+        self._hosts = Hosts(access=access, runner=runner, environment=environment, connections=self._connections)
         self._closed = threading.Event()
-        self._lock = threading.Lock()
-        self._read: Registries | None = None
-        self._warned: set[str] = set()
-        self._trusts: dict[tuple[str, bool], Trust] = {}
-        self._schemes: dict[tuple[str, bool], str] = {}
-        self._accounts: dict[Endpoint, Credentials | None] = {}
-        self._authorizers: dict[tuple[str, bool, Credentials | None], Authorizer] = {}
 
     def close(self) -> None:
         """Close the connections; a pause between two attempts ends."""
@@ -112,16 +95,18 @@ class RegistrySession:
         self.close()
 
     @property
+    def attempts(self) -> int:
+        """How often a request is tried in all, and a transfer that is gone on with after a break."""
+        return self._attempts
+
+    @property
     def registries(self) -> Registries:
         """What registries.conf says.
 
         Raises:
             InputError: it has mistakes.
         """
-        with self._lock:
-            if self._read is None:
-                self._read = read_registries(self._environment)
-            return self._read
+        return self._hosts.registries
 
     def endpoints(self, reference: ImageReference, *, pull: bool) -> tuple[Endpoint, ...]:
         """Give the places where an image is looked for, in order: mirrors and location to pull, itself to push.
@@ -129,7 +114,7 @@ class RegistrySession:
         Raises:
             InputError: registries.conf has mistakes, or blocks the registry.
         """
-        return tuple(self._settled(place) for place in self.registries.endpoints(reference, pull=pull))
+        return tuple(self._hosts.settled(place) for place in self.registries.endpoints(reference, pull=pull))
 
     @contextmanager
     def request(
@@ -168,7 +153,7 @@ class RegistrySession:
         """
         rights = "pull" if method in _READING else "pull,push"
         exchange = _Exchange(
-            endpoint=self._settled(endpoint),
+            endpoint=self._hosts.settled(endpoint),
             method=method,
             path=path,
             scopes=(f"repository:{endpoint.repository}:{rights}",) if scopes is None else scopes,
@@ -192,10 +177,21 @@ class RegistrySession:
                 failed += 1
                 if failed >= attempts or not fault.transient:
                     raise
-                self._pause(exchange, fault, failed, attempts)
+                what = f"{exchange.method} {exchange.endpoint.registry}/{exchange.endpoint.repository}"
+                self.pause(what, fault, failed=failed, attempts=attempts)
 
-    def _pause(self, exchange: _Exchange, fault: RegistryFault, failed: int, attempts: int) -> None:
-        what = f"{exchange.method} {exchange.endpoint.registry}/{exchange.endpoint.repository}"
+    def pause(self, what: str, fault: RegistryFault, *, failed: int, attempts: int) -> None:
+        """Wait before the next attempt, and say so.
+
+        Args:
+            what: what is tried, for the log.
+            fault: why it failed.
+            failed: how many attempts have failed.
+            attempts: how many there are in all.
+
+        Raises:
+            InterruptedByUserError: the session was closed meanwhile.
+        """
         seconds = pause(self._retry, failed, fault.fault)
         log.warning(
             "retry.scheduled",
@@ -211,14 +207,12 @@ class RegistrySession:
 
     def _attempt(self, exchange: _Exchange) -> Response:
         endpoint = exchange.endpoint
-        base = f"{self._scheme(endpoint)}://{endpoint.host}/v2/"
-        url, own = _target(base, exchange.path, endpoint.registry)
-        trust = self._trust(endpoint)
+        url, own = _target(self._hosts.base(endpoint), exchange.path, endpoint)
         request = Request(
             method=exchange.method,
             url=url,
             registry=endpoint.registry,
-            trust=trust if own else trust.elsewhere,
+            trust=self._hosts.trust(endpoint, url),
             headers=exchange.headers,
             content=exchange.content,
             length=exchange.length,
@@ -226,12 +220,12 @@ class RegistrySession:
         )
         if not own:
             return self._right(self._connections.open(request), exchange)
-        authorizer = self._authorizer(endpoint)
+        authorizer = self._hosts.authorizer(endpoint)
         header = authorizer.header(exchange.scopes)
         response = self._connections.open(attrs.evolve(request, authorization=header))
         if response.status == _UNAUTHORIZED and response.status not in exchange.expect:
             challenges = parse_challenges(response.headers.get("WWW-Authenticate", ""))
-            fault = _fault_in(response, endpoint.registry)
+            fault = response.fault(endpoint.registry)
             renewed = authorizer.renewed(challenges, exchange.scopes, header)
             if not renewed:
                 raise fault
@@ -241,126 +235,10 @@ class RegistrySession:
     def _right(self, response: Response, exchange: _Exchange) -> Response:
         if response.status in exchange.expect:
             return response
-        raise _fault_in(response, exchange.endpoint.registry)
-
-    def _settled(self, endpoint: Endpoint) -> Endpoint:
-        verify = self._access.tls_verify
-        if verify is None:
-            return endpoint
-        if not verify and not endpoint.loopback:
-            with self._lock:
-                new = endpoint.registry not in self._warned
-                self._warned.add(endpoint.registry)
-            if new:
-                hint = "anybody on the way can change the image"
-                log.warning("registry.tls.unverified", registry=endpoint.registry, hint=hint)
-        return attrs.evolve(endpoint, insecure=not verify)
-
-    def _trust(self, endpoint: Endpoint) -> Trust:
-        key = (endpoint.registry, endpoint.insecure)
-        with self._lock:
-            if key not in self._trusts:
-                self._trusts[key] = find_trust(
-                    self._access, self._environment, endpoint.registry, insecure=endpoint.insecure
-                )
-            return self._trusts[key]
-
-    def _scheme(self, endpoint: Endpoint) -> str:
-        if not endpoint.insecure:
-            return "https"
-        key = (endpoint.registry, endpoint.insecure)
-        with self._lock:
-            known = self._schemes.get(key)
-        if known is None:
-            # Two threads may find out at the same time; they find the same.
-            known = self._found_scheme(endpoint)
-            with self._lock:
-                self._schemes[key] = known
-        return known
-
-    def _found_scheme(self, endpoint: Endpoint) -> str:
-        """Find out whether an insecure registry speaks TLS, in the order of containers/image (``detectProperties``)."""
-        try:
-            self._ping(endpoint, "https")
-        except RegistryFault as fault:
-            if fault.kind not in _WITHOUT_TLS:
-                raise
-            try:
-                self._ping(endpoint, "http")
-            except RegistryFault as second:
-                raise (second if fault.kind in _SAYS_LITTLE else fault) from second
-            return "http"
-        return "https"
-
-    def _ping(self, endpoint: Endpoint, scheme: str) -> None:
-        request = Request(
-            method="GET",
-            url=f"{scheme}://{endpoint.host}/v2/",
-            registry=endpoint.registry,
-            trust=self._trust(endpoint),
-            plain=True,
-        )
-        response = self._connections.open(request)
-        try:
-            if response.status == _UNAUTHORIZED:
-                self._authorizer(endpoint).learn(parse_challenges(response.headers.get("WWW-Authenticate", "")))
-        finally:
-            response.close()
-
-    def _authorizer(self, endpoint: Endpoint) -> Authorizer:
-        with self._lock:
-            if endpoint not in self._accounts:
-                self._accounts[endpoint] = self._account(endpoint)
-            account = self._accounts[endpoint]
-            key = (endpoint.registry, endpoint.insecure, account)
-            if key not in self._authorizers:
-                self._authorizers[key] = Authorizer(
-                    registry=endpoint.registry,
-                    credentials=account,
-                    ask=lambda asked: self._token_answer(endpoint, asked),
-                    plain=endpoint.insecure,
-                )
-            return self._authorizers[key]
-
-    def _account(self, endpoint: Endpoint) -> Credentials | None:
-        if self._access.creds and not endpoint.mirror:
-            return given_credentials(self._access.creds)
-        helpers = () if self._read is None else self._read.settings.credential_helpers
-        return find_credentials(
-            endpoint.registry,
-            endpoint.repository,
-            access=self._access,
-            environment=self._environment,
-            runner=self._runner,
-            helpers=helpers,
-        )
-
-    def _token_answer(self, endpoint: Endpoint, asked: TokenRequest) -> bytes:
-        trust = self._trust(endpoint)
-        form, headers = asked.form, {"Accept": "application/json"}
-        if form is not None:
-            headers["Content-Type"] = "application/x-www-form-urlencoded"
-        request = Request(
-            method="GET" if form is None else "POST",
-            url=asked.url,
-            registry=endpoint.registry,
-            trust=trust.elsewhere,
-            headers=headers,
-            authorization=asked.authorization,
-            content=None if form is None else lambda: (form,),
-            length=None if form is None else len(form),
-            plain=endpoint.insecure,
-        )
-        response = self._connections.open(request)
-        try:
-            if response.status != 200:  # noqa: PLR2004 # OK
-                raise _fault_in(response, endpoint.registry)
-            return response.read(_TOKEN_BYTES)
-        finally:
-            response.close()
+        raise response.fault(exchange.endpoint.registry)
 
 
-def _target(base: str, path: str, registry: str) -> tuple[str, bool]:
+def _target(base: str, path: str, endpoint: Endpoint) -> tuple[str, bool]:
     """Give the URL of a request, and whether it is the registry's own.
 
     A registry behind a gateway that ends its TLS may name itself by ``http``; that is still the same place.
@@ -369,21 +247,11 @@ def _target(base: str, path: str, registry: str) -> tuple[str, bool]:
         url = urljoin(base, path)
         here, there = origin(base), origin(url)
     except ValueError as error:
-        raise RegistryFault(FaultKind.OTHER, text=f"an address that is {error}", registry=registry) from error
+        raise RegistryFault(FaultKind.OTHER, text=f"an address that is {error}", registry=endpoint.registry) from error
     if there[1:] == here[1:] or (there[0] == "http" and there[1] == here[1] and there[2] == 80):  # noqa: PLR2004
         start = base.partition("/v2/")[0]
         rest = url.split("/", 3)[3] if url.count("/") > 2 else ""  # noqa: PLR2004
         return f"{start}/{rest}", True
-    if there[0] == "http" and here[0] == "https":
-        raise RegistryFault(FaultKind.OTHER, text=f"a Location without TLS at {there[1]}", registry=registry)
+    if there[0] == "http" and not endpoint.insecure:
+        raise RegistryFault(FaultKind.OTHER, text=f"a Location without TLS at {there[1]}", registry=endpoint.registry)
     return url, False
-
-
-def _fault_in(response: Response, registry: str) -> RegistryFault:
-    try:
-        body = response.read(_ERROR_BYTES)
-    except RegistryFault:
-        body = b""
-    finally:
-        response.close()
-    return status_fault(response.status, response.headers, body, registry=registry)

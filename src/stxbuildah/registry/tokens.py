@@ -240,7 +240,7 @@ class Authorizer:
             raise RegistryFault(
                 FaultKind.OTHER, text=f"the token service {shown_realm(realm)} is no URL", registry=self._registry
             )
-        if parts.scheme == "http" and not self._plain and not is_loopback(host):
+        if parts.scheme == "http" and not self._plain and not is_loopback(parts.netloc):
             raise RegistryFault(
                 FaultKind.OTHER,
                 text=f"the token service {shown_realm(realm)} is not spoken to by TLS; no credentials are sent there",
