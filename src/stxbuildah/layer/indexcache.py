@@ -1,13 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Layer indexes that are kept from one run to the next."""
+"""Layer indexes that are kept from one run to the next.
 
+A file's name says the format's version and the digest of the layer's blob, which never changes its meaning; so runs
+need not agree on anything. Files are written beside and renamed, and one that is removed while another run reads it
+stays readable there. When a file was used last is its modification time.
+"""
+
+import os
+import re
+import secrets
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from stxbuildah import log
+from stxbuildah.errors import DiskFullError, InputError
+from stxbuildah.layer.atomic import written_beside
 from stxbuildah.layer.indexfile import LayerIndex
+from stxbuildah.layer.indexformat import VERSION
+from stxbuildah.layer.indexwriter import write_extended
 
 DEFAULT_MAXIMUM = 1 << 30
+# Seconds in which a file is not removed for others, since its run may be about to open it.
+_YOUNG = 60
+# Seconds after which a draft is one that a killed run left behind.
+_ABANDONED = 24 * 60 * 60
+_DIGEST = re.compile(r"[a-z0-9]+(?:[+._-][a-z0-9]+)*:[0-9a-zA-Z=_-]{32,200}")
+_SUFFIX = f".v{VERSION}.index"
 
 
 class IndexCache:
@@ -23,22 +43,101 @@ class IndexCache:
         self._maximum = maximum_bytes
 
     def path(self, digest: str) -> Path:
-        """Give where the index of a layer is, or would be."""
-        raise NotImplementedError
+        """Give where the index of a layer is, or would be.
+
+        Args:
+            digest: of the layer's blob, as the manifest has it.
+
+        Raises:
+            InputError: this is no digest.
+        """
+        if not _DIGEST.fullmatch(digest):
+            raise InputError(f"{digest!r} is no digest")
+        return self._folder / (digest.replace(":", "-") + _SUFFIX)
 
     def find(self, digest: str) -> LayerIndex | None:
-        """Open the index of a layer; None when there is none. A damaged file is removed."""
-        raise NotImplementedError
+        """Open the index of a layer, and count it as used; None when there is none.
+
+        A damaged file is removed, so that it is made again.
+
+        Raises:
+            InputError: this is no digest.
+        """
+        path = self.path(digest)
+        index = LayerIndex.open(path)
+        try:
+            if index is not None:
+                os.utime(path)
+            else:
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            # The folder may be read-only, or the file was removed for its age by another run.
+            log.debug("layer.index.not_touched", path=str(path), reason=str(error))
+        return index
 
     @contextmanager
     def making(self, digest: str) -> Iterator[Path]:
         """Give the path of a new index file, which takes its place in the cache when the block ends well.
 
+        Nothing is there yet; the block writes it. After an error nothing is left behind.
+
+        Args:
+            digest: of the layer's blob, as the manifest has it.
+
         Raises:
+            InputError: this is no digest.
             DiskFullError: no space is left for it.
         """
-        yield self.path(digest)
+        path = self.path(digest)
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        draft = self._folder / f".{path.name}.{secrets.token_hex(8)}.draft"
+        try:
+            yield draft
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+        self._remove_oldest(path)
 
     def extend(self, digest: str, index: LayerIndex, contents: Mapping[str, bytes]) -> None:
-        """Keep more contents with an index, by absolute path; what cannot be written is logged and no error."""
-        raise NotImplementedError
+        """Keep more contents with an index.
+
+        An index that cannot be written is only a later run that takes longer, so it is logged and no error.
+
+        Args:
+            digest: of the layer's blob, as the manifest has it.
+            index: the index of this layer, as it was opened; it stays as it is.
+            contents: of regular files of the layer, whole, by absolute path.
+        """
+        room = self._maximum // 4 - index.tables.contents_size
+        if sum(map(len, contents.values())) > room:
+            log.debug("layer.index.not_extended", digest=digest, files=len(contents))
+            return
+        try:
+            with self.making(digest) as path, written_beside(path) as stream:
+                write_extended(stream, index, contents)
+        except (OSError, DiskFullError) as error:
+            log.warning("layer.index.not_written", path=str(self.path(digest)), reason=str(error))
+
+    def _remove_oldest(self, own: Path) -> None:
+        """Remove what was used least recently until the rest fits; never what is young, nor ``own``."""
+        now = time.time()
+        files: list[tuple[float, int, Path]] = []
+        with os.scandir(self._folder) as listing:
+            for found in listing:
+                try:
+                    status = found.stat(follow_symlinks=False)
+                except FileNotFoundError:
+                    continue  # another run removed it
+                if found.name.endswith((".draft", ".part")):
+                    if now - status.st_mtime > _ABANDONED:
+                        Path(found.path).unlink(missing_ok=True)
+                elif found.name.endswith(".index"):
+                    files.append((status.st_mtime, status.st_size, Path(found.path)))
+        total = sum(size for _, size, _ in files)
+        for used, size, path in sorted(files):
+            if total <= self._maximum:
+                return
+            if now - used > _YOUNG and path != own:
+                path.unlink(missing_ok=True)
+                log.debug("layer.index.removed", path=str(path))
+                total -= size
