@@ -10,13 +10,30 @@ from stxbuildah import __version__
 from stxbuildah.layer.append import append_layer, created_time, rfc3339
 from stxbuildah.layer.layout import write_layout
 from stxbuildah.layer.tar import write_layer
+from stxbuildah.layer.updates import COMMENT, CREATED_BY, BaseAndUpdates, base_labels, installed_names
+from stxbuildah.model.image import ImageDocuments
 from stxbuildah.model.layer import LayerBlob, LayerContent
 from stxbuildah.model.reference import ImageReference
 from stxbuildah.model.stored import StoredImage, digest_of
-from stxbuildah.model.update import UpdatePlan, UpdateRequest
+from stxbuildah.model.update import UpdateInputs, UpdateRequest
 from stxbuildah.model.wheel import Wheel
 
 INSTALLED_LABEL = "io.stxbuildah.update.installed"
+
+
+@attrs.frozen(kw_only=True)
+class NewLayer:
+    """A new layer in a file, and the documents of the image that has it on top.
+
+    Attributes:
+        file: the layer's blob.
+        blob: its digests and sizes.
+        documents: the new image's manifest and configuration.
+    """
+
+    file: Path
+    blob: LayerBlob
+    documents: ImageDocuments
 
 
 @attrs.frozen(kw_only=True)
@@ -45,50 +62,64 @@ def timestamp_of(request: UpdateRequest, base: StoredImage) -> int:
     return created_time(base.documents.config)
 
 
-def make_image(
+def make_layer(
     request: UpdateRequest,
-    plan: UpdatePlan,
+    inputs: UpdateInputs,
     base: StoredImage,
     content: LayerContent,
     *,
     wheels: Sequence[Wheel],
     folder: Path,
-) -> NewImage:
+    replaced: BaseAndUpdates | None = None,
+) -> NewLayer:
     """Write the layer and append it to the base's configuration and manifest.
 
     Args:
         request: labels, annotations, compression and time.
-        plan: what was done, for the history.
+        inputs: what was installed besides wheels, for the history.
         base: the image to append to.
         content: the layer.
         wheels: what was installed, for the labels.
-        folder: work folder; the image is written below it.
+        folder: work folder; the layer is written into it.
+        replaced: the base taken apart, when the layer stands for those of earlier updates, too.
     """
     timestamp = timestamp_of(request, base)
     layer = folder / "layer"
     blob = write_layer(content, layer, timestamp=timestamp, compression=request.compression)
+    words = installed_names(replaced.updates if replaced else (), _installed(inputs, wheels))
     facts = {
         "org.opencontainers.image.created": rfc3339(timestamp),
-        "org.opencontainers.image.base.name": str(base.reference),
-        "org.opencontainers.image.base.digest": base.digest,
-        INSTALLED_LABEL: " ".join(sorted(_installed(plan, wheels))),
+        **base_labels(base.documents, str(base.reference), base.digest, replace=replaced is not None),
+        INSTALLED_LABEL: " ".join(words),
     }
     documents = append_layer(
-        base.documents,
+        replaced.below if replaced else base.documents,
         blob,
         timestamp=timestamp,
-        created_by="stxb update " + " ".join(sorted(_installed(plan, wheels))),
-        comment=f"stxbuildah {__version__}",
+        created_by=CREATED_BY + " ".join(words),
+        comment=f"{COMMENT}{__version__}",
         labels={**facts, **dict(request.labels)},
         annotations={**facts, **dict(request.annotations)},
     )
-    source = write_layout(folder / "image", documents, {blob.digest: layer})
+    return NewLayer(file=layer, blob=blob, documents=documents)
+
+
+def make_image(layer: NewLayer, inputs: UpdateInputs, base: StoredImage, folder: Path) -> NewImage:
+    """Lay a new image out for the local store.
+
+    Args:
+        layer: its layer and documents.
+        inputs: what it is to be called.
+        base: the image it was made from.
+        folder: work folder; the image is written below it.
+    """
+    source = write_layout(folder / "image", layer.documents, {layer.blob.digest: layer.file})
     return NewImage(
-        name=store_name(plan.inputs.target, base.reference),
-        destination=plan.inputs.target.qualified,
+        name=store_name(inputs.target, base.reference),
+        destination=inputs.target.qualified,
         source=source,
-        blob=blob,
-        digest=digest_of(documents.manifest),
+        blob=layer.blob,
+        digest=digest_of(layer.documents.manifest),
     )
 
 
@@ -101,8 +132,7 @@ def store_name(target: ImageReference, base: ImageReference) -> ImageReference:
     return attrs.evolve(target, name=f"localhost/{target.name}")
 
 
-def _installed(plan: UpdatePlan, wheels: Sequence[Wheel]) -> list[str]:
-    inputs = plan.inputs
+def _installed(inputs: UpdateInputs, wheels: Sequence[Wheel]) -> list[str]:
     names = [f"{wheel.name}=={wheel.version}" for wheel in wheels]
     names += [Path(package).name for package in inputs.packages]
     if inputs.customization_script is not None:

@@ -16,7 +16,7 @@ from stxbuildah.errors import BuildError, InputError
 from stxbuildah.job.engine import Engine
 from stxbuildah.job.image import image_tree, path_variable
 from stxbuildah.job.outcome import InstalledLists, check_visible, image_change, installed_lists
-from stxbuildah.job.publish import NewImage, make_image
+from stxbuildah.job.publish import NewImage, make_image, make_layer
 from stxbuildah.job.records import write_records
 from stxbuildah.job.sources import Sources
 from stxbuildah.layer.content import wheel_content
@@ -159,9 +159,11 @@ class UpdateSteps:
             self.content = self.stack.enter_context(self.session.changes())
         self.changed = self.inventory(OverlaidTree(self.tree, self.content))
         check_visible(self.sources.wheels, self.changed)
-        self.made = make_image(
-            self.request, self.plan, self.base, self.content, wheels=self.sources.wheels, folder=self.folder
+        inputs = self.plan.inputs
+        layer = make_layer(
+            self.request, inputs, self.base, self.content, wheels=self.sources.wheels, folder=self.folder
         )
+        self.made = make_image(layer, inputs, self.base, self.folder)
         # While the image is stored and pushed, this program has little else to do.
         self.lists = self.pool.submit(copy_context().run, self._take_lists)
 
