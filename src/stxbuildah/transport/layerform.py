@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Layers on their way between places that keep them in different forms: compressed, plain, or not at all."""
+
+from collections.abc import Iterable, Iterator
+
+from stxbuildah.model.descriptor import Descriptor
+
+DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
+# containers/image's type for the layers of a docker-archive; nobody else writes it, and registries need not know it.
+DOCKER_PLAIN_LAYER = "application/vnd.docker.image.rootfs.diff.tar"
+DOCKER_GZIP_LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+OCI_PLAIN_LAYER = "application/vnd.oci.image.layer.v1.tar"
+_LAYERS = frozenset(
+    {
+        DOCKER_PLAIN_LAYER,
+        DOCKER_GZIP_LAYER,
+        f"{DOCKER_PLAIN_LAYER}.zstd",
+        OCI_PLAIN_LAYER,
+        f"{OCI_PLAIN_LAYER}+gzip",
+        f"{OCI_PLAIN_LAYER}+zstd",
+    }
+)
+_FOREIGN = (
+    "application/vnd.docker.image.rootfs.foreign.diff.tar",
+    "application/vnd.oci.image.layer.nondistributable.v1.tar",
+)
+# The first bytes of gzip, zstd, bzip2 and xz.
+_COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"BZh", b"\xfd7zXZ\0")
+# The same as layer/tar.py: ISA-L's gzip at its second level, deflate's largest window.
+_GZIP_LEVEL = 2
+_GZIP_WINDOW = 31
+
+
+def is_layer(media_type: str) -> bool:
+    """Say whether a media type is one of a layer that lies in images' places like other blobs."""
+    return media_type in _LAYERS
+
+
+def is_foreign(descriptor: Descriptor) -> bool:
+    """Say whether a blob is a layer that may not be distributed (image-spec, layer.md): it is never copied.
+
+    Docker's and OCI's types say so; the URLs under which such a layer is had need not be given.
+    """
+    return descriptor.media_type.startswith(_FOREIGN)
+
+
+def needs_compression(descriptor: Descriptor) -> bool:
+    """Say whether a blob is a plain layer of a docker-archive, which other places keep compressed."""
+    return descriptor.media_type == DOCKER_PLAIN_LAYER
+
+
+def is_compressed(start: bytes) -> bool:
+    """Say whether a file is compressed, by its first bytes, whatever its name says."""
+    return start.startswith(_COMPRESSED)
+
+
+def gzipped(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Compress a layer as it passes by."""
+    from isal import isal_zlib
+
+    compressor = isal_zlib.compressobj(_GZIP_LEVEL, isal_zlib.DEFLATED, _GZIP_WINDOW)
+    for chunk in chunks:
+        if packed := compressor.compress(chunk):
+            yield packed
+    yield compressor.flush()
