@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 from stxbuildah.engine.findings import Findings, gather
 from stxbuildah.engine.hostfacts import ENOUGH_IDENTITIES
-from stxbuildah.engine.remedy import install_command, upgrade_command
+from stxbuildah.engine.remedy import install_command, missing_network_helper, upgrade_command
 from stxbuildah.engine.trial import Outcome, opened_trials
 from stxbuildah.engine.versions import Version, open_holes, version_text
 from stxbuildah.model.host import Capability, HostReport, State, UserChoices
@@ -302,8 +302,9 @@ def _network_improvement(findings: Findings) -> str:
     facts = findings.facts
     if findings.private_network.worked or not facts.rootless:
         return ""
-    if not facts.programs["pasta"] and not facts.programs["slirp4netns"]:
-        return install_command(findings.facts.system, "slirp4netns")
+    helper = missing_network_helper(findings.private_network.said)
+    if helper or not (facts.programs["pasta"] or facts.programs["slirp4netns"]):
+        return install_command(facts.system, helper or "slirp4netns")
     return "" if facts.tun else "sudo chmod 666 /dev/net/tun"
 
 

@@ -108,6 +108,28 @@ def test_what_a_rootless_account_needs_is_not_asked_of_root() -> None:
             "sudo chmod 666 /dev/net/tun",
         ),
         (
+            attrs.evolve(
+                GOOD,
+                private_network=Outcome(
+                    worked=False, said="setup network: could not find pasta, the network namespace"
+                ),
+                facts=attrs.evolve(FACTS, programs={**FACTS.programs, "pasta": ""}, tun=False),
+            ),
+            "network of a container's own",
+            "sudo apt-get install passt",
+        ),
+        (
+            attrs.evolve(
+                GOOD,
+                private_network=Outcome(
+                    worked=False, said="could not find slirp4netns, the network namespace can't be"
+                ),
+                facts=attrs.evolve(FACTS, programs={**FACTS.programs, "slirp4netns": ""}),
+            ),
+            "network of a container's own",
+            "sudo apt-get install slirp4netns",
+        ),
+        (
             attrs.evolve(ROOT, skopeo=FAILS),
             "storing images",
             "podman run --cap-add=mknod ..., around this container",
