@@ -59,6 +59,7 @@ RULES: tuple[Rule, ...] = (
     Rule("/var/lib/apt/periodic/*", "when apt ran last"),
     Rule("/var/cache/apt/*", _CACHE),
     Rule("/var/cache/debconf/*-old", _BACKUP),
+    Rule("/var/cache/debconf/tmp.ci", "where debconf unpacks the questions of packages before it asks them"),
     Rule("/var/cache/dnf", _LIST),
     Rule("/var/cache/libdnf5", _LIST),
     Rule("/var/cache/yum", _LIST),

@@ -68,6 +68,7 @@ SAMPLES = {
     "/var/lib/apt/periodic/*": ("/var/lib/apt/periodic/update", "/var/lib/apt/extended_states"),
     "/var/cache/apt/*": ("/var/cache/apt/archives/a.deb", "/var/cache/aptitude"),
     "/var/cache/debconf/*-old": ("/var/cache/debconf/config.dat-old", "/var/cache/debconf/config.dat"),
+    "/var/cache/debconf/tmp.ci": ("/var/cache/debconf/tmp.ci/a.template.1", "/var/cache/debconf/templates.dat"),
     "/var/cache/dnf": ("/var/cache/dnf/x/repodata/repomd.xml", "/var/cache/dnf-plugin"),
     "/var/cache/libdnf5": ("/var/cache/libdnf5/x", "/var/cache/libdnf"),
     "/var/cache/yum": ("/var/cache/yum/x", "/var/cache/yummy"),
