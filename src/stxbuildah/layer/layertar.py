@@ -37,7 +37,7 @@ _NUMBERS = frozenset({"uid", "gid", "size", "mtime"})
 _NUMBER = re.compile(r"[0-9]{1,19}")
 _RECORDS = _NUMBERS | {"path", "linkpath", "hdrcharset"}
 # xattr(7): a name has at most 255 bytes.
-_XATTR = re.compile(r"SCHILY\.xattr\.[!-~]{1,255}")
+_XATTR = re.compile(r"SCHILY\.xattr\..{1,255}")
 _MAXIMUM_ID = 2**32 - 2
 _MAXIMUM_HEADERS = 1024 * 1024 * 1024
 
@@ -56,7 +56,7 @@ def read_layer(tar: Path, *, limits: Limits | None = None) -> LayerContent:
     for entry in _Reader(tar, limits or Limits()).entries():
         key = entry.path, entry.change is Change.OPAQUE
         if key in entries:
-            raise _refusal(f"it has {entry.path[:100]} twice")
+            raise _refusal(f"it has {entry.path[:100]!r} twice")
         entries[key] = entry
     for path, opaque in entries:
         _check_folder(entries, path, opaque=opaque)
@@ -139,7 +139,7 @@ class _Reader:
             raise _refusal("it has too many members")
 
     def _entry(self, member: tarfile.TarInfo, opener: Callable[[], BinaryIO]) -> LayerEntry | None:
-        what = member.name[:100]
+        what = f"{member.name[:100]!r}"
         if member.type not in _TYPES or (member.size and member.type != tarfile.REGTYPE):
             raise _refusal(f"{what} of it is of a type that no update writes")
         self._check_path(member.name)
@@ -148,13 +148,16 @@ class _Reader:
         if len(_bytes(member.linkname)) > self._limits.path or "\0" in member.linkname:
             raise _refusal(f"{what} of it is a link to an impossible path")
         entry = member_entry(member, opener)
+        if entry is not None and entry.path == "/" and entry.change is not Change.DIRECTORY:
+            raise _refusal("its root is no folder")
         return None if entry is None else _mark_or_entry(entry)
 
     def _check_path(self, name: str) -> None:
         """Refuse a path that Linux would not take or that leaves the root; the root's own is ``./``."""
         parts = name.rstrip("/").split("/")
-        short = len(_bytes(name)) <= self._limits.path
-        short = short and all(len(_bytes(part)) <= self._limits.component for part in parts)
+        # The name that a whiteout stands for may be as long as any other.
+        lengths = [len(_bytes(part)) for part in (*parts[:-1], parts[-1].removeprefix(WHITEOUT_PREFIX))]
+        short = len(_bytes(name)) <= self._limits.path and max(lengths) <= self._limits.component
         plain = parts == ["."] or not {"", ".", ".."}.intersection(parts)
         marked = any(part.startswith(WHITEOUT_PREFIX) for part in parts[:-1])
         if not short or not plain or marked or "\0" in name:
@@ -180,8 +183,8 @@ def _records(data: bytes) -> dict[str, str]:
         digits, _, _ = data[:20].partition(b" ")
         length = int(digits) if digits.isdigit() else 0
         key, equals, value = data[len(digits) + 1 : length].partition(b"=")
-        name = key.decode("utf-8", "replace")
-        known = name in _RECORDS or _XATTR.fullmatch(name)
+        name = key.decode("utf-8", "surrogateescape")
+        known = name in _RECORDS or (_XATTR.fullmatch(name) and name.isprintable())
         if not equals or length > len(data) or not value.endswith(b"\n") or not known or name in found:
             raise _refusal("it has extended headers that no update writes")
         found[name] = value[:-1].decode("utf-8", "surrogateescape")
@@ -198,7 +201,7 @@ def _apply(records: dict[str, str], member: tarfile.TarInfo) -> None:
             raise _refusal(f"it has a member whose {key} is {records[key][:40]!r}")
         setattr(member, key, int(records[key]))
     if not all(0 <= number <= _MAXIMUM_ID for number in (member.uid, member.gid)):
-        raise _refusal(f"{member.name[:100]} of it belongs to no possible account")
+        raise _refusal(f"{member.name[:100]!r} of it belongs to no possible account")
     member.pax_headers = records
 
 
@@ -210,7 +213,7 @@ def _mark_or_entry(entry: LayerEntry) -> LayerEntry:
     if entry.change is Change.FILE and name == OPAQUE_NAME and folder:
         return LayerEntry(path=folder, change=Change.OPAQUE, mode=0)
     if entry.change is not Change.FILE or hidden in {"", ".", ".."} or hidden.startswith(WHITEOUT_PREFIX):
-        raise _refusal(f"no update writes the mark {entry.path[:100]}")
+        raise _refusal(f"no update writes the mark {entry.path[:100]!r}")
     return LayerEntry(path=f"{folder}/{hidden}", change=Change.WHITEOUT, mode=0)
 
 
@@ -218,7 +221,7 @@ def _check_folder(entries: dict[tuple[str, bool], LayerEntry], path: str, *, opa
     folder = path if opaque else path.rpartition("/")[0]
     above = entries.get((folder, False))
     if folder and path != "/" and (above is None or above.change is not Change.DIRECTORY):
-        raise _refusal(f"{path[:100]} of it stands below no folder")
+        raise _refusal(f"{path[:100]!r} of it stands below no folder")
 
 
 def _linked(entries: dict[tuple[str, bool], LayerEntry], entry: LayerEntry) -> LayerEntry:
@@ -227,7 +230,7 @@ def _linked(entries: dict[tuple[str, bool], LayerEntry], entry: LayerEntry) -> L
         return entry
     target = entries.get((entry.target, False))
     if target is None or target.change is not Change.FILE:
-        raise _refusal(f"{entry.path[:100]} of it is a link to a file that it does not have")
+        raise _refusal(f"{entry.path[:100]!r} of it is a link to a file that it does not have")
     return attrs.evolve(entry, mode=target.mode, uid=target.uid, gid=target.gid, xattrs=target.xattrs)
 
 

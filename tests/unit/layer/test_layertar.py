@@ -22,7 +22,7 @@ from stxbuildah.model.layer import Change, LayerBlob, LayerContent, LayerEntry
 
 Header = tuple[str, dict[str, object], bytes]
 LONG = "/folder/" + "n" * 200
-XATTRS = (("security.capability", b"\x01\x00\xff=\n\x02"), ("user.colour", b"blue"))
+XATTRS = (("security.capability", b"\x01\x00\xff=\n\x02"), ("user.gr\u00f6\u00dfe", b"blue"))
 CONTENT = LayerContent(
     (
         LayerEntry(path="/folder", change=Change.DIRECTORY, mode=0o2775, uid=3, gid=50),
@@ -43,6 +43,7 @@ CONTENT = LayerContent(
         LayerEntry(path=LONG, change=Change.FILE, uid=2**31, size=0, opener=partial(io.BytesIO, b"")),
         LayerEntry(path="/folder/\udcff", change=Change.SYMLINK, mode=0o777, target="/../" + "t" * 150),
         LayerEntry(path="/gone", change=Change.WHITEOUT, mode=0),
+        LayerEntry(path="/" + "n" * 255, change=Change.WHITEOUT, mode=0),
     )
 )
 
@@ -154,31 +155,34 @@ def test_devices_and_pipes_are_left_out(tmp_path: Path) -> None:
         ([("../a", {}, b"")], "it has the path '../a'"),
         ([("/etc/a", {}, b"")], "it has the path '/etc/a'"),
         ([folder("a"), ("a/./b", {}, b"")], "it has the path 'a/./b'"),
+        ([("./", {"type": tarfile.SYMTYPE, "linkname": "/etc"}, b"")], "its root is no folder"),
+        ([("./", {"type": tarfile.FIFOTYPE}, b""), (".", {}, b"")], "its root is no folder"),
+        ([("a", {"pax_headers": {"SCHILY.xattr.a\n": "1"}}, b"")], "extended headers that no update writes"),
         ([("a" * 256, {}, b"")], "it has the path 'aaa"),
         ([("a", {"pax_headers": {"path": "a\0b"}}, b"")], r"it has the path 'a\\x00b'"),
         ([("a", {"type": tarfile.LNKTYPE, "linkname": "../../etc/passwd"}, b"")], "it has the path '../../etc"),
-        ([("a", {"type": tarfile.LNKTYPE, "linkname": "b"}, b"")], "/a of it is a link to a file that it does not"),
-        ([("a", {"type": tarfile.SYMTYPE, "linkname": "b" * 4097}, b"")], "a of it is a link to an impossible path"),
-        ([("a", {}, b"1"), ("a", {}, b"2")], "it has /a twice"),
-        ([("a", {}, b"1"), (".wh.a", {}, b"")], "it has /a twice"),
-        ([("a/b", {}, b"1")], "/a/b of it stands below no folder"),
-        ([("a", {}, b""), ("a/b", {}, b"1")], "/a/b of it stands below no folder"),
-        ([("a/.wh..wh..opq", {}, b"")], "/a of it stands below no folder"),
-        ([("a/.wh.b", {}, b"")], "/a/b of it stands below no folder"),
-        ([(".wh..wh..opq", {}, b"")], "no update writes the mark /.wh..wh..opq"),
-        ([(".wh.", {}, b"")], "no update writes the mark /.wh."),
+        ([("a", {"type": tarfile.LNKTYPE, "linkname": "b"}, b"")], "'/a' of it is a link to a file that it does not"),
+        ([("a", {"type": tarfile.SYMTYPE, "linkname": "b" * 4097}, b"")], "'a' of it is a link to an impossible path"),
+        ([("a", {}, b"1"), ("a", {}, b"2")], "it has '/a' twice"),
+        ([("a", {}, b"1"), (".wh.a", {}, b"")], "it has '/a' twice"),
+        ([("a/b", {}, b"1")], "'/a/b' of it stands below no folder"),
+        ([("a", {}, b""), ("a/b", {}, b"1")], "'/a/b' of it stands below no folder"),
+        ([("a/.wh..wh..opq", {}, b"")], "'/a' of it stands below no folder"),
+        ([("a/.wh.b", {}, b"")], "'/a/b' of it stands below no folder"),
+        ([(".wh..wh..opq", {}, b"")], "no update writes the mark '/.wh..wh..opq'"),
+        ([(".wh.", {}, b"")], "no update writes the mark '/.wh.'"),
         ([(".wh...", {}, b"")], "no update writes the mark"),
         ([(".wh..wh.aufs", {}, b"")], "no update writes the mark"),
         ([folder(".wh.a")], "no update writes the mark"),
         ([folder(".wh.a"), (".wh.a/b", {}, b"")], "no update writes the mark|it has the path"),
-        ([("a", {"type": b"S"}, b"")], "a of it is of a type"),
-        ([("a", {"type": b"g"}, b"")], "a of it is of a type"),
-        ([("a", {"type": tarfile.DIRTYPE}, b"x")], "a of it is of a type"),
+        ([("a", {"type": b"S"}, b"")], "'a' of it is of a type"),
+        ([("a", {"type": b"g"}, b"")], "'a' of it is of a type"),
+        ([("a", {"type": tarfile.DIRTYPE}, b"x")], "'a' of it is of a type"),
         ([("a", {"pax_headers": {"GNU.sparse.major": "1"}}, b"")], "extended headers that no update writes"),
         ([("a", {"pax_headers": {"SCHILY.xattr.": "1"}}, b"")], "extended headers that no update writes"),
         ([("a", {"pax_headers": {"size": "-1"}}, b"")], "whose size is '-1'"),
         ([("a", {"pax_headers": {"size": "4000"}}, b"")], "it is truncated"),
-        ([("a", {"pax_headers": {"uid": "4294967295"}}, b"")], "a of it belongs to no possible account"),
+        ([("a", {"pax_headers": {"uid": "4294967295"}}, b"")], "'a' of it belongs to no possible account"),
         ([("a", {"pax_headers": {"SCHILY.xattr.user.a": "x" * 2**20}}, b"")], "too many extended headers"),
         ([("a", {}, b""), ("b", {}, b""), ("c", {}, b"")], "too many members"),
     ],
