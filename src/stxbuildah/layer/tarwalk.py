@@ -92,6 +92,7 @@ class _Walk:
         # Owners, modes, times and sizes repeat from member to member.
         self._number = lru_cache(_REMEMBERED_NUMBERS)(parse_number)
         self._name = b""
+        self._inside = False
         self._entries = 0
 
     def members(self) -> Iterator[Member]:
@@ -100,11 +101,13 @@ class _Walk:
                 yield member
         except InputError as error:
             name = self._name[:200].decode("utf-8", "backslashreplace")
-            place = f"at the member {name!r}, byte {self._stream.position} of the tar"
+            where = "at" if self._inside else "after"
+            place = f"{where} the member {name!r}, byte {self._stream.position} of the tar"
             raise InputError(f"{error.message} ({place})", hint=error.hint, details=error.details) from error
 
     def _next(self) -> Member | None:
         """Give the next member; None at the end."""
+        self._inside = False
         extension: Extension | None = None
         while True:
             block = self._stream.read(BLOCK)
@@ -115,7 +118,6 @@ class _Walk:
                 return None
             header = split_header(block)
             if header.type not in _EXTENSIONS:
-                self._count()
                 return self._member(header, block, extension)
             read_into = extension or Extension(self._limits.pax)
             read_into.read(header.type, self._number(header.size), self._stream)
@@ -142,7 +144,8 @@ class _Walk:
                 mtime = pax_time(records, b"mtime", mtime)
                 uid, gid = pax_number(records, b"uid", uid), pax_number(records, b"gid", gid)
                 xattrs = pax_xattrs(records)
-        self._name = name
+        self._name, self._inside = name, True
+        self._count()
         kind = self._kind(header.type, name)
         if not (0 <= uid <= _MAXIMUM_ID and 0 <= gid <= _MAXIMUM_ID):
             raise InputError(f"the owner {uid}:{gid} is none that Linux has")
