@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from stxbuildah.job.engine import Cleaned
     from stxbuildah.model.base import BasePlan, BaseRequest, BaseResult
     from stxbuildah.model.host import HostReport
+    from stxbuildah.model.imagebuild import ImageSelection, ReadDirectives, SelectionRequest
+    from stxbuildah.model.retag import RetagEntry
+    from stxbuildah.model.wheelbuild import WheelSource
 
 
 def _silent(sentence: str) -> None:
@@ -114,6 +117,46 @@ def build_base(request: "BaseRequest", say: Callable[[str], None] = _silent) -> 
     from stxbuildah.job import base as job
 
     return job.run(request, say)
+
+
+def list_wheels(files: tuple[Path, ...]) -> "tuple[WheelSource, ...]":
+    """Give the wheels that configuration files list.
+
+    Raises:
+        ProblemsError: every mistake of every file.
+    """
+    from stxbuildah.job import listing as job
+
+    return job.list_wheels(files)
+
+
+def read_image_directives(files: tuple[Path, ...]) -> "tuple[ReadDirectives, ...]":
+    """Give what image directives files set and say, mistakes included."""
+    from stxbuildah.job import imagescan as job
+
+    return tuple(job.read_directives_file(file) for file in files)
+
+
+def select_images(request: "SelectionRequest") -> "ImageSelection":
+    """Find a product's images, and tell which of them a run builds; mistakes are part of the answer.
+
+    Raises:
+        InputError: nothing can be searched: no folder, no list of images, no known system.
+    """
+    from stxbuildah.job import imagescan as job
+
+    return job.select_images(request)
+
+
+def list_retags(files: tuple[Path, ...]) -> "tuple[RetagEntry, ...]":
+    """Give the entries of tag-management files.
+
+    Raises:
+        ProblemsError: every mistake of every file.
+    """
+    from stxbuildah.job import listing as job
+
+    return job.list_retags(files)
 
 
 def check_writable(path: Path) -> None:

@@ -20,7 +20,10 @@ COMMANDS = {
     "base": ("stxbuildah.cli.base", "Make the base OS image from the distribution's packages."),
     "clean": ("stxbuildah.cli.clean", "Remove what killed runs left behind."),
     "doctor": ("stxbuildah.cli.doctor", "Say what this machine can do, and how to improve it."),
+    "images": ("stxbuildah.cli.images", "Say what image directives files set, and which images a product has."),
+    "retag": ("stxbuildah.cli.retag", "Say which tags a tag-management file promotes."),
     "update": ("stxbuildah.cli.update", "Change an image by one thin layer: wheels, packages, a script."),
+    "wheels": ("stxbuildah.cli.wheels", "Say which wheels a wheels.cfg lists, and where they come from."),
 }
 
 # timeout(1) and terminals signal a process and its group: the same request, which must not break the cleanup off.

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``stxb wheels``: what the lists of wheels say."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from stxbuildah.cli import columns, options
+
+if TYPE_CHECKING:
+    from stxbuildah.model.wheelbuild import WheelSource
+
+_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+@click.group(context_settings=_SETTINGS)
+def command() -> None:
+    """The Python wheels that images are built with."""
+
+
+@command.command("list", context_settings=_SETTINGS)
+@click.option(
+    "--config",
+    "configs",
+    type=options.FILE,
+    multiple=True,
+    required=True,
+    metavar="FILE",
+    help="A wheels.cfg, as stable-wheels.cfg. Repeatable.",
+)
+@click.argument("more", type=options.FILE, nargs=-1, metavar="[FILE]...")
+@columns.FORMAT
+@options.verbosity_options
+def list_command(configs: tuple[Path, ...], more: tuple[Path, ...], output_format: str) -> None:
+    """Show the wheels that configuration files list, in their order.
+
+    All mistakes of all files are told at once, each with line and column, and then nothing is listed.
+    """
+    from stxbuildah import jobs
+
+    files = (*configs, *more)
+    wheels = jobs.list_wheels(files)
+    if output_format == "json":
+        click.echo(columns.as_json([_wheel_object(wheel, several=len(files) > 1) for wheel in wheels]))
+        return
+    rows = [_wheel_row(wheel) for wheel in wheels]
+    click.echo(columns.table(("WHEEL", "SOURCE", "REF", "BASEDIR", "", "URL"), rows))
+    for name, sources in _repeated(wheels).items():
+        shown = ", ".join(source.wheel for source in sources)
+        click.echo(f"{click.style('note:', fg='yellow')} {name} is listed {len(sources)} times: {shown}", err=True)
+
+
+def _wheel_object(wheel: "WheelSource", *, several: bool) -> dict[str, object]:
+    found: dict[str, object] = {
+        "wheel": wheel.wheel,
+        "source": wheel.kind.value,
+        "url": wheel.url,
+        "basedir": wheel.basedir,
+        "ref": wheel.ref,
+        "fix_setup": wheel.fix_setup,
+        "line": wheel.line,
+    }
+    if wheel.sha256:
+        found["sha256"] = wheel.sha256
+    if several:
+        found["file"] = wheel.source
+    return found
+
+
+def _wheel_row(wheel: "WheelSource") -> tuple[str, ...]:
+    fix = "fix_setup" if wheel.fix_setup else ""
+    return (wheel.wheel, wheel.kind.value, wheel.ref, wheel.basedir, fix, wheel.url)
+
+
+def _repeated(wheels: "tuple[WheelSource, ...]") -> "dict[str, tuple[WheelSource, ...]]":
+    from stxbuildah.model.wheelbuild import repeated_modules
+
+    return repeated_modules(wheels)
