@@ -162,6 +162,7 @@ def test_all_layers_or_none(stores: dict[str, EngineStore], tmp_path: Path) -> N
     paths = top_layers(engine.runner, image.reference, image.documents, count=2, folder=tmp_path / "all")
 
     assert [path.read_bytes() for path in paths] == [plain(made, 0), plain(made, 1)]
+    assert top_layers(engine.runner, image.reference, image.documents, count=2, folder=tmp_path / "all") == paths
     assert top_layers(engine.runner, image.reference, image.documents, count=0, folder=tmp_path / "none") == ()
     with pytest.raises(InputError, match="has 2 layers, and not 3 to take off"):
         top_layers(engine.runner, image.reference, image.documents, count=3, folder=tmp_path)

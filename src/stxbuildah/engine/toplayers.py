@@ -73,7 +73,7 @@ def _copied(
 ) -> tuple[Path, ...] | None:
     """Copy an image into a new layout that has some blobs already; None when what is wanted does not come out."""
     blobs = layout / "blobs" / "sha256"
-    blobs.mkdir(parents=True)
+    blobs.mkdir(parents=True, exist_ok=True)
     for name in known:
         (blobs / name).touch()
     # A layout holds no signatures; a copy of an image that has some would fail.
