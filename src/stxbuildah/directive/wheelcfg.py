@@ -32,6 +32,8 @@ _HINT = "\n".join(
     ("a line is one of", *("  " + "|".join(form) + ("" if kind is SourceKind.PYPI else "[|fix_setup]")
                            for kind, form in FORMS.items()))
 )  # fmt: skip
+# A name and a kind that nothing parts, as a real list has it.
+_JOINED = re.compile(rf"(.+\.whl)({'|'.join(_WORDS)})")
 # A digest behind a URL is a comment for the replaced script, and the digest that has to come out for us.
 _DIGEST = re.compile(r"(?<=[^\s|#])#sha256=(?P<sha256>[0-9A-Fa-f]{64})(?=[\s|#]|$)")
 
@@ -97,24 +99,30 @@ def _fields(content: str) -> tuple[_Field, ...]:
 
 @attrs.define(kw_only=True)
 class _Line:
-    """One line that is no comment, and what was found wrong with it, as fields' indexes and sentences."""
+    """One line that is no comment, and what was found wrong with it, as columns and sentences."""
 
     source: str
     number: int
     fields: tuple[_Field, ...]
     mistakes: list[tuple[int, str]] = attrs.field(factory=list)
 
-    def blame(self, index: int, message: str) -> None:
-        self.mistakes.append((index, message))
+    def blame(self, index: int, message: str, *, offset: int = 0) -> None:
+        """Note a mistake in a field, or so many characters behind its beginning."""
+        self.mistakes.append((self.fields[index].column + offset, message))
 
     def problem(self) -> Problem:
         """Give all that is wrong with the line as one mistake, which stands where the first of them does."""
-        (first, message), *others = sorted(self.mistakes)
-        others_shown = "".join(f"; column {self.fields[index].column}: {also}" for index, also in others)
-        return Problem(self.source, message + others_shown, self.number, self.fields[first].column)
+        (column, message), *others = sorted(self.mistakes)
+        others_shown = "".join(f"; column {place}: {also}" for place, also in others)
+        return Problem(self.source, message + others_shown, self.number, column)
 
     def read(self, sha256: str) -> WheelSource | None:
         """Give the wheel; None after a mistake, which is noted."""
+        joined = _JOINED.fullmatch(self.fields[0].text)
+        if joined is not None:
+            name, word = joined.groups()
+            self.blame(0, f"a '|' is missing between {name} and {word}", offset=len(name))
+            return None
         kind = self._kind()
         fix_setup = kind is not None and self._fix_setup(kind)
         understood = not self.mistakes

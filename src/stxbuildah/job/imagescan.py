@@ -48,10 +48,7 @@ class _Scan:
 
     def run(self) -> tuple[FoundDirectives, ...]:
         request = self.request
-        os, codename = request.os, request.codename
-        if not os or not codename:
-            system = complete_system(BaseSystem(os=os, codename=codename))
-            os, codename = system.os, system.codename
+        os, codename = self._system()
         names = images_inc_names(os, codename, request.stream)
         lists = tuple(_lists(request.roots, names))
         if not lists:
@@ -69,6 +66,19 @@ class _Scan:
                     if file not in found:
                         found[file] = FoundDirectives(directives=read_directives_file(file), listed=listed)
         return tuple(found.values())
+
+    def _system(self) -> tuple[str, str]:
+        """Give the system and its release; the release stays open for a system that is not this machine's."""
+        request = self.request
+        if request.os and request.codename:
+            return request.os, request.codename
+        try:
+            system = complete_system(BaseSystem(os=request.os, codename=request.codename))
+        except InputError:
+            if not request.os:
+                raise
+            return request.os, request.codename
+        return system.os, system.codename
 
     def _read(self, inc: Path) -> tuple[ListedName, ...]:
         try:

@@ -119,6 +119,8 @@ def test_a_line_that_comes_twice_counts_once_and_another_source_is_a_mistake() -
     ("line", "expected"),
     [
         ("a-1-py3-none-any.whl", "1: 'a-1-py3-none-any.whl' has no '|': name.whl|kind|url... expected"),
+        (" a-1-py3-none-any.whlpypi|https://h/a.whl",
+         "22: a '|' is missing between a-1-py3-none-any.whl and pypi"),
         ("a-1-py3-none-any.whl|tar|https://h/a.tgz",
          "26: basedir is missing, or a '|': name.whl|tar|url|basedir[|fix_setup] expected"),
         ("a-1-py3-none-any.whl|tar|https://h/a.tgz|fix_setup",

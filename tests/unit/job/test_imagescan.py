@@ -61,6 +61,12 @@ def test_the_list_of_a_codename_adds_to_the_general_one(tmp_path: Path) -> None:
     assert set(files(scan(tmp_path), tmp_path)) == {"a", "b"}
 
 
+def test_another_system_needs_no_release(tmp_path: Path) -> None:
+    put(tmp_path / "distroless_stable_docker_images.inc", "a\n")
+    image(tmp_path / "a/distroless/all", "a")
+    assert set(files(scan(tmp_path, os="distroless", codename=""), tmp_path)) == {"a"}
+
+
 def test_all_mistakes_at_once(tmp_path: Path) -> None:
     put(tmp_path / "r1" / LIST, "../x\n")
     put(tmp_path / "r2" / LIST, "gone\na\nb\n")
