@@ -132,9 +132,9 @@ def _problem(body: bytes) -> tuple[str, str]:
 
 
 def _line(value: object) -> str:
-    # An answer is anybody's text: no line breaks and no escape sequences reach the terminal.
-    text = value if isinstance(value, str) else ""
-    return re.sub(r"[^\x20-\x7e\xa1-\uffff]+", " ", text[:_SHOWN]).strip()
+    # An answer is anybody's text: no line breaks, escape sequences or marks of direction reach the terminal.
+    text = value[:_SHOWN] if isinstance(value, str) else ""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
 
 
 def retry_after(value: str, now: float | None = None) -> float | None:

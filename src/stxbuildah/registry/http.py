@@ -17,6 +17,7 @@ from urllib.request import proxy_bypass_environment
 import attrs
 import urllib3
 from urllib3 import exceptions
+from urllib3.connection import HTTPSConnection
 
 from stxbuildah.engine.download import shown
 from stxbuildah.engine.faults import FaultKind
@@ -75,6 +76,19 @@ class Request:
     content: Content | None = None
     length: int | None = None
     plain: bool = False
+
+
+class _Unverified(HTTPSConnection):
+    """A connection whose other side is not checked because the user said so; urllib3 need not say so again."""
+
+    def connect(self) -> None:
+        """Connect, and say nothing."""
+        super().connect()
+        self.is_verified = True
+
+
+class _UnverifiedPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _Unverified
 
 
 class _ContentError(Exception):
@@ -259,7 +273,9 @@ class Connections:
         with self._lock:
             if (trust, proxy) not in self._pools:
                 context = None if trust is None else tls_context(trust, self._environment)
-                self._pools[trust, proxy] = _pool_manager(proxy, context)
+                made = self._pools[trust, proxy] = _pool_manager(proxy, context)
+                if trust is not None and not trust.verify:
+                    made.pool_classes_by_scheme = {"https": _UnverifiedPool}
             return self._pools[trust, proxy]
 
     def _proxy(self, scheme: str, netloc: str) -> str:

@@ -65,12 +65,14 @@ class FakeHost:
         url: scheme, host and port.
         reply: what it answers; a list is used up one by one, whatever is asked, and its last one stays.
         asked: the requests, in order.
+        connections: how many there were.
     """
 
     address: str
     url: str
     reply: Callable[[Asked], Answer] | list[Answer] = attrs.field(factory=lambda: [Answer(status=404)])
     asked: list[Asked] = attrs.field(factory=list)
+    connections: int = 0
     lock: threading.Lock = attrs.field(factory=threading.Lock, repr=False)
 
     def answer(self, asked: Asked) -> Answer:
@@ -93,10 +95,14 @@ class _Listener(ThreadingHTTPServer):
     ended: threading.Event
 
     def finish_request(self, request: socket.socket, client_address: object) -> None:  # type: ignore[override]
+        with self.host.lock:
+            self.host.connections += 1
         # The handshake belongs to the connection's own thread.
-        if self.context is not None:
-            request = self.context.wrap_socket(request, server_side=True)
-        super().finish_request(request, client_address)
+        if self.context is None:
+            super().finish_request(request, client_address)
+        else:
+            with self.context.wrap_socket(request, server_side=True) as wrapped:
+                super().finish_request(wrapped, client_address)
 
     def handle_error(self, *_: object) -> None:
         # Clients that do not trust the certificate, or go away in the middle, are what some tests are about.
@@ -154,10 +160,10 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def running_host(tls: ssl.SSLContext | None = None) -> Iterator[FakeHost]:
-    """Run a server inside the block."""
-    with _Listener(("127.0.0.1", 0), _Handler) as listener:
-        address = f"127.0.0.1:{listener.server_address[1]}"
+def running_host(tls: ssl.SSLContext | None = None, *, at: str = "127.0.0.1") -> Iterator[FakeHost]:
+    """Run a server inside the block, at one of the loopback addresses."""
+    with _Listener((at, 0), _Handler) as listener:
+        address = f"{at}:{listener.server_address[1]}"
         listener.context = tls
         listener.ended = threading.Event()
         listener.host = FakeHost(address, f"{'https' if tls else 'http'}://{address}")

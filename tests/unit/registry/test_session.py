@@ -1,0 +1,399 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sessions: what is tried again, who we are to whom, how insecure registries are reached."""
+
+import base64
+import io
+import json
+import threading
+from pathlib import Path
+
+import pytest
+
+from stxbuildah import log
+from stxbuildah.engine.faults import FaultKind
+from stxbuildah.errors import InputError, InterruptedByUserError
+from stxbuildah.model.reference import ImageReference
+from stxbuildah.model.settings import RegistryAccess, Retry
+from stxbuildah.registry.endpoint import Endpoint
+from stxbuildah.registry.session import RegistryFault, RegistrySession
+from tests.unit.registry.conftest import QUICK, SessionMaker
+from tests.unit.registry.fakehost import Answer, Asked, Certificates, FakeHost
+
+OK = frozenset({200})
+PATH = "a/b/manifests/1"
+PASSWORD = "c0rrect"  # noqa: S105 # of a server that lives for a test
+BASIC = "Basic " + base64.b64encode(f"me:{PASSWORD}".encode()).decode()
+LOGGED_IN = RegistryAccess(creds=f"me:{PASSWORD}", tls_verify=False)
+
+
+def at(host: FakeHost, *, insecure: bool = True, mirror: bool = False) -> Endpoint:
+    return Endpoint(registry=host.address, repository="a/b", insecure=insecure, mirror=mirror)
+
+
+def get(session: RegistrySession, endpoint: Endpoint, path: str = PATH, attempts: int | None = None) -> bytes:
+    with session.request(endpoint, "GET", path, expect=OK, attempts=attempts) as response:
+        return response.read(10_000)
+
+
+def without_pings(host: FakeHost) -> list[Asked]:
+    return [asked for asked in host.asked if asked.path != "/v2/"]
+
+
+def behind_ping(host: FakeHost, *answers: Answer) -> None:
+    """Answer the question for the scheme well, and then in this order."""
+    left = list(answers)
+
+    def reply(asked: Asked) -> Answer:
+        if asked.path == "/v2/":
+            return Answer()
+        return left.pop(0) if len(left) > 1 else left[0]
+
+    host.reply = reply
+
+
+@pytest.mark.parametrize("status", [0, 408, 429, 500, 502, 503, 504])
+def test_a_transient_fault_is_tried_again(status: int, host: FakeHost, make_session: SessionMaker) -> None:
+    behind_ping(host, Answer(status=status), Answer(status=status), Answer(body=b"there"))
+    assert get(make_session(), at(host)) == b"there"
+    assert len(without_pings(host)) == 3
+
+
+def test_three_attempts_are_the_least(host: FakeHost, make_session: SessionMaker) -> None:
+    behind_ping(host, Answer(status=503, headers={"Retry-After": "0"}))
+    for retry, count in [(Retry(attempts=2, delay=0.0), 3), (Retry(attempts=5, delay=0.0), 5)]:
+        host.asked.clear()
+        with pytest.raises(RegistryFault) as caught:
+            get(make_session(retry=retry), at(host))
+        assert (caught.value.kind, caught.value.status) == (FaultKind.SERVER_ERROR, 503)
+        assert len(without_pings(host)) == count
+    host.asked.clear()
+    with pytest.raises(RegistryFault):
+        get(make_session(), at(host), attempts=1)
+    assert len(without_pings(host)) == 1
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 405, 413, 416, 501])
+def test_what_stays_as_it_is_is_not_tried_again(status: int, host: FakeHost, make_session: SessionMaker) -> None:
+    behind_ping(host, Answer(status=status, body=b'{"errors":[{"code":"CODE","message":"words"}]}'))
+    with pytest.raises(RegistryFault) as caught:
+        get(make_session(), at(host))
+    assert (caught.value.status, caught.value.code, caught.value.registry) == (status, "CODE", host.address)
+    assert len(without_pings(host)) == 1
+
+
+def test_every_attempt_sends_the_whole_body(host: FakeHost, make_session: SessionMaker) -> None:
+    behind_ping(host, Answer(status=503), Answer(status=201))
+    opened = []
+
+    def pieces() -> list[bytes]:
+        opened.append(1)
+        return [b"one ", b"two"]
+
+    with make_session().request(at(host), "PUT", PATH, body=pieces, length=7, expect=frozenset({201})):
+        pass
+    with make_session().request(at(host), "PUT", PATH, body=b"bytes", expect=frozenset({201})):
+        pass
+    assert [asked.body for asked in without_pings(host)] == [b"one two", b"one two", b"bytes"]
+    assert len(opened) == 2
+
+
+def test_the_wait_that_a_registry_asks_for_is_logged(host: FakeHost, make_session: SessionMaker) -> None:
+    behind_ping(host, Answer(status=429, headers={"Retry-After": "3600"}))
+    session = make_session()
+    stream = _Watched(b"retry.scheduled")
+    failed: list[BaseException] = []
+
+    def work() -> None:
+        with log.configured(log.LogSettings(json=True, stream=stream)):
+            try:
+                get(session, at(host))
+            except InterruptedByUserError as error:
+                failed.append(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    assert stream.seen.wait(60)
+    # The pause of five minutes ends with the session.
+    session.close()
+    thread.join(60)
+    assert not thread.is_alive()
+    event = json.loads(stream.getvalue())
+    event.pop("timestamp")
+    assert event == {
+        "event": "retry.scheduled",
+        "level": "warning",
+        "what": f"GET {host.address}/a/b",
+        "fault": "rate limit",
+        "line": f"{host.url}/v2/{PATH} answers 429",
+        "attempt": 1,
+        "attempts": 3,
+        "seconds": 300.0,
+    }
+    assert [str(error) for error in failed] == [f"GET {host.address}/a/b was stopped between two attempts"]
+
+
+class _Watched(io.StringIO):
+    """A stream that tells when some word has been written to it."""
+
+    def __init__(self, word: bytes) -> None:
+        super().__init__()
+        self.word = word.decode()
+        self.seen = threading.Event()
+
+    def write(self, text: str) -> int:
+        count = super().write(text)
+        if self.word in self.getvalue() and self.getvalue().endswith("\n"):
+            self.seen.set()
+        return count
+
+
+def registry_with_login(asked: Asked) -> Answer:
+    if asked.authorization == BASIC:
+        return Answer(body=b"private")
+    return Answer(status=401, headers={"WWW-Authenticate": 'Basic realm="tests"'})
+
+
+def test_basic(host: FakeHost, make_session: SessionMaker) -> None:
+    host.reply = registry_with_login
+    session = make_session(LOGGED_IN)
+    assert get(session, at(host)) == get(session, at(host)) == b"private"
+    # Once it is known, nobody is asked twice.
+    assert [asked.authorization for asked in host.asked] == ["", BASIC, BASIC]
+
+
+def test_a_wrong_password_is_not_tried_again(host: FakeHost, make_session: SessionMaker) -> None:
+    host.reply = registry_with_login
+    with pytest.raises(RegistryFault) as caught:
+        get(make_session(RegistryAccess(creds="me:wr0ng", tls_verify=False)), at(host))
+    assert caught.value.kind is FaultKind.AUTHENTICATION
+    assert len(without_pings(host)) == 1
+    assert "wr0ng" not in f"{caught.value!r} {caught.value.text}"
+
+
+def test_the_password_of_the_command_line_is_not_for_mirrors(
+    host: FakeHost, make_session: SessionMaker, environment: dict[str, str]
+) -> None:
+    host.reply = registry_with_login
+    with pytest.raises(RegistryFault):
+        get(make_session(LOGGED_IN), at(host, mirror=True))
+    assert {asked.authorization for asked in host.asked} == {""}
+    # A mirror's own account is where podman keeps it.
+    auth = {"auths": {host.address: {"auth": BASIC.removeprefix("Basic ")}}}
+    Path(environment["XDG_RUNTIME_DIR"], "containers").mkdir()
+    Path(environment["XDG_RUNTIME_DIR"], "containers/auth.json").write_text(json.dumps(auth))
+    assert get(make_session(LOGGED_IN), at(host, mirror=True)) == b"private"
+
+
+class TokenRegistry:
+    """A registry, and its token service at another place: tokens are numbered, and one at a time is good."""
+
+    def __init__(self, host: FakeHost, service: FakeHost) -> None:
+        self.service, self.good, self.count = service, "", 0
+        host.reply, service.reply = self.registry, self.tokens
+
+    def registry(self, asked: Asked) -> Answer:
+        if self.good and asked.authorization == f"Bearer {self.good}":
+            return Answer(body=b"private")
+        challenge = f'Bearer realm="{self.service.url}/token",service="tests",error="invalid_token"'
+        return Answer(status=401, headers={"WWW-Authenticate": challenge})
+
+    def tokens(self, asked: Asked) -> Answer:
+        if asked.method == "GET" and asked.authorization != BASIC:
+            return Answer(status=401, body=b'{"details":"incorrect username or password"}')
+        if asked.method == "POST" and b"refresh_token=refresh" not in asked.body:
+            return Answer(status=400, body=b'{"error":"invalid_grant"}')
+        self.count += 1
+        self.good = f"t{self.count}"
+        return Answer(body=json.dumps({"token": self.good, "expires_in": 300}).encode())
+
+
+def test_a_token(host: FakeHost, other_host: FakeHost, make_session: SessionMaker) -> None:
+    TokenRegistry(host, other_host)
+    session = make_session(LOGGED_IN)
+    assert get(session, at(host)) == get(session, at(host)) == b"private"
+    assert other_host.paths == ["GET /token?account=me&service=tests&scope=repository%3Aa%2Fb%3Apull"]
+    assert {asked.authorization for asked in host.asked} == {"", "Bearer t1"}
+
+
+def test_a_token_that_ends_in_the_middle_is_renewed(
+    host: FakeHost, other_host: FakeHost, make_session: SessionMaker
+) -> None:
+    registry = TokenRegistry(host, other_host)
+    session = make_session(LOGGED_IN)
+    get(session, at(host))
+    registry.good = "nobody's"
+    assert get(session, at(host), attempts=1) == b"private"
+    assert [asked.authorization for asked in without_pings(host)] == ["Bearer t1", "Bearer t1", "Bearer t2"]
+
+
+def test_a_token_that_is_never_good(host: FakeHost, other_host: FakeHost, make_session: SessionMaker) -> None:
+    TokenRegistry(host, other_host)
+    other_host.reply = [Answer(body=b'{"token":"t%d"}' % number) for number in range(9)]
+    with pytest.raises(RegistryFault) as caught:
+        get(make_session(LOGGED_IN), at(host))
+    assert caught.value.kind is FaultKind.AUTHENTICATION
+    assert len(other_host.asked) == 2
+
+
+def test_a_token_service_that_refuses_or_fails(
+    host: FakeHost, other_host: FakeHost, make_session: SessionMaker
+) -> None:
+    registry = TokenRegistry(host, other_host)
+    with pytest.raises(RegistryFault) as caught:
+        get(make_session(RegistryAccess(creds="me:wr0ng", tls_verify=False)), at(host))
+    assert caught.value.kind is FaultKind.AUTHENTICATION
+    assert caught.value.text == f"{other_host.url}/token answers 401: incorrect username or password"
+    answers = [Answer(status=503), Answer(status=0)]
+    other_host.reply = lambda asked: answers.pop() if answers else registry.tokens(asked)
+    assert get(make_session(LOGGED_IN), at(host)) == b"private"
+
+
+def test_an_identity_token(
+    host: FakeHost, other_host: FakeHost, make_session: SessionMaker, environment: dict[str, str]
+) -> None:
+    TokenRegistry(host, other_host)
+    authfile = Path(environment["HOME"], "auth.json")
+    authfile.write_text(json.dumps({"auths": {f"{host.address}/a": {"identitytoken": "refresh"}}}))
+    assert get(make_session(RegistryAccess(authfile=authfile, tls_verify=False)), at(host)) == b"private"
+    assert other_host.paths == ["POST /token"]
+    assert other_host.asked[0].authorization == ""
+
+
+def test_many_threads_share_a_token(host: FakeHost, other_host: FakeHost, make_session: SessionMaker) -> None:
+    TokenRegistry(host, other_host)
+    session = make_session(LOGGED_IN)
+    found: list[bytes] = []
+    threads = [threading.Thread(target=lambda: found.append(get(session, at(host)))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [b"private"] * 8
+    assert len(other_host.asked) == 1
+
+
+def test_rights_and_headers_that_the_client_names(
+    host: FakeHost, other_host: FakeHost, make_session: SessionMaker
+) -> None:
+    TokenRegistry(host, other_host)
+    session = make_session(LOGGED_IN)
+    scopes = ("repository:a/b:pull,push", "repository:c:pull")
+    for method, named in [("POST", scopes), ("POST", None), ("HEAD", None)]:
+        headers = {"X-Method": method}
+        with session.request(at(host), method, "a/b/blobs/uploads/", scopes=named, headers=headers, expect=OK):
+            pass
+    assert [asked.path.partition("service=tests")[2] for asked in other_host.asked] == [
+        "&scope=repository%3Aa%2Fb%3Apull%2Cpush&scope=repository%3Ac%3Apull",
+        "&scope=repository%3Aa%2Fb%3Apull%2Cpush",
+        "&scope=repository%3Aa%2Fb%3Apull",
+    ]
+    assert {asked.headers["x-method"] for asked in without_pings(host)} == {"POST", "HEAD"}
+
+
+def test_a_location_elsewhere_gets_no_credentials(
+    host: FakeHost, other_host: FakeHost, make_session: SessionMaker
+) -> None:
+    host.reply = registry_with_login
+    other_host.reply = [Answer()]
+    session = make_session(LOGGED_IN)
+    get(session, at(host))
+    get(session, at(host), f"{other_host.url}/upload?state=1")
+    get(session, at(host), f"{host.url}/upload?state=2")
+    get(session, at(host), "/upload?state=3")
+    assert [asked.authorization for asked in other_host.asked] == [""]
+    assert host.paths[-2:] == ["GET /upload?state=2", "GET /upload?state=3"]
+    assert host.asked[-2].authorization == BASIC
+
+
+def test_a_gateway_that_ends_tls(
+    tls_host: FakeHost, certificates: Certificates, make_session: SessionMaker, tmp_path: Path
+) -> None:
+    tls_host.reply = [Answer(body=b"there")]
+    session = make_session(RegistryAccess(cert_dir=certificates.certs_d(tmp_path / "certificates")))
+    endpoint = at(tls_host, insecure=False)
+    assert get(session, endpoint, "http://127.0.0.1/v2/a/b/blobs/uploads/1?x=y") == b"there"
+    assert tls_host.paths == ["GET /v2/a/b/blobs/uploads/1?x=y"]
+    with pytest.raises(RegistryFault, match=r"a Location without TLS at storage\.example"):
+        get(session, endpoint, "http://storage.example/upload")
+
+
+def test_an_insecure_registry_is_asked_once_what_it_speaks(host: FakeHost, make_session: SessionMaker) -> None:
+    host.reply = [Answer(body=b"there")]
+    session = make_session(RegistryAccess())
+    assert get(session, at(host)) == get(session, at(host)) == b"there"
+    assert host.paths == ["GET /v2/", f"GET /v2/{PATH}", f"GET /v2/{PATH}"]
+
+
+def test_an_insecure_registry_may_speak_tls(tls_host: FakeHost, make_session: SessionMaker) -> None:
+    tls_host.reply = [Answer(body=b"there")]
+    assert get(make_session(RegistryAccess(tls_verify=False)), at(tls_host, insecure=False)) == b"there"
+    # An answer is an answer: nobody falls back to plain HTTP because of it.
+    tls_host.reply = [Answer(status=503)]
+    with pytest.raises(RegistryFault, match="answers 503"):
+        get(make_session(RegistryAccess(tls_verify=False)), at(tls_host))
+
+
+def test_a_secure_registry_is_never_spoken_to_without_tls(host: FakeHost, make_session: SessionMaker) -> None:
+    host.reply = [Answer(body=b"there")]
+    for access, insecure in [(RegistryAccess(), False), (RegistryAccess(tls_verify=True), True)]:
+        with pytest.raises(RegistryFault) as caught:
+            get(make_session(access), at(host, insecure=insecure))
+        assert caught.value.kind is FaultKind.PLAIN_HTTP
+    assert host.asked == []
+
+
+def test_a_certificate_of_certs_d(
+    tls_host: FakeHost, certificates: Certificates, make_session: SessionMaker, environment: dict[str, str]
+) -> None:
+    tls_host.reply = [Answer(body=b"there")]
+    with pytest.raises(RegistryFault) as caught:
+        get(make_session(RegistryAccess()), at(tls_host, insecure=False))
+    assert caught.value.kind is FaultKind.TLS
+    certificates.certs_d(Path(environment["HOME"], ".config/containers/certs.d", tls_host.address), client=True)
+    assert get(make_session(RegistryAccess()), at(tls_host, insecure=False)) == b"there"
+    assert [asked.certificate for asked in tls_host.asked] == [True]
+
+
+def test_mirrors_and_insecure_of_registries_conf(
+    host: FakeHost, make_session: SessionMaker, environment: dict[str, str]
+) -> None:
+    Path(environment["HOME"], ".config/containers/registries.conf").write_text(
+        f'[[registry]]\nlocation = "r.example"\n[[registry.mirror]]\nlocation = "{host.address}/m"\ninsecure = true\n'
+    )
+    host.reply = [Answer(body=b"there")]
+    session = make_session(RegistryAccess())
+    image = ImageReference.parse("r.example/a:1")
+    mirror, itself = session.endpoints(image, pull=True)
+    assert mirror == Endpoint(registry=host.address, repository="m/a", insecure=True, mirror=True)
+    assert itself == Endpoint(registry="r.example", repository="a")
+    assert session.endpoints(image, pull=False) == (itself,)
+    assert get(session, mirror, "m/a/manifests/1") == b"there"
+
+
+def test_an_unverified_registry_is_warned_of_once(make_session: SessionMaker) -> None:
+    stream = io.StringIO()
+    session = make_session(RegistryAccess(tls_verify=False))
+    with log.configured(log.LogSettings(json=True, stream=stream)):
+        for name in ("r.example/a", "r.example/b", "q.example/a", "127.0.0.1:5000/a", "localhost/a"):
+            [endpoint] = session.endpoints(ImageReference.parse(name), pull=True)
+            assert endpoint.insecure
+    events = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [(event["event"], event["registry"]) for event in events] == [
+        ("registry.tls.unverified", "r.example"),
+        ("registry.tls.unverified", "q.example"),
+    ]
+
+
+def test_a_broken_answer_is_told_while_it_is_read(host: FakeHost, make_session: SessionMaker) -> None:
+    # It has begun: how to go on from there is the client's concern.
+    behind_ping(host, Answer(body=b"x" * 1000, stall=True))
+    session = make_session(read_timeout=2.0)
+    with pytest.raises(RegistryFault) as caught:
+        get(session, at(host))
+    assert caught.value.kind is FaultKind.TIMEOUT
+    assert len(without_pings(host)) == 1
+
+
+def test_wrong_credentials_on_the_command_line(host: FakeHost, make_session: SessionMaker) -> None:
+    with pytest.raises(InputError, match="not of the form user:password"):
+        get(make_session(RegistryAccess(creds="me", tls_verify=False), retry=QUICK), at(host))
