@@ -60,11 +60,11 @@ def split_header(block: bytes) -> RawHeader:
         InputError: its checksum is wrong, so this is no header.
     """
     header = RawHeader._make(_FIELDS.unpack_from(block))
-    stored = parse_number(header.checksum)
     # Adler-32 that starts from 0 has the sum of the bytes in its low half, when that is below 65521: as here, of 256.
     total = (adler32(block[:_HALF], 0) & _SUM_MASK) + (adler32(block[_HALF:], 0) & _SUM_MASK)
-    difference = 8 * ord(" ") - sum(header.checksum)
-    if total + difference != stored and _signed_sum(block) != stored:
+    total += 8 * ord(" ") - sum(header.checksum)
+    # Most programs write it in one way, which is compared faster than it is read.
+    if header.checksum != b"%06o\0 " % total and parse_number(header.checksum) not in {total, _signed_sum(block)}:
         raise InputError("the checksum of a header is wrong")
     return header
 

@@ -247,6 +247,15 @@ def test_checksums_of_signed_bytes() -> None:
     assert [each.path for each in members(data)] == ["\udce9\udcff"]
 
 
+@pytest.mark.parametrize("form", [b"%06o\0 ", b"%07o\0", b"%6o \0", b"%o"])
+def test_checksums_written_in_other_ways(form: bytes) -> None:
+    block = bytearray(header(b"a"))
+    total = sum(block[:148]) + 8 * ord(" ") + sum(block[156:])
+    block[148:156] = (form % total).ljust(8, b"\0")
+
+    assert members(bytes(block) + END) == [Member("a")]
+
+
 @pytest.mark.parametrize("checksum", [b" 12345\0 ", b"0012345\0", b"", b"77777777"])
 def test_wrong_checksums(checksum: bytes) -> None:
     refused(header(b"\xe9", checksum=checksum.ljust(8, b"\0")) + END, "the checksum of a header is wrong")
