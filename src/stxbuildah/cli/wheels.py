@@ -70,7 +70,7 @@ def _wheel_object(wheel: "WheelSource", *, several: bool) -> dict[str, object]:
 
 def _wheel_row(wheel: "WheelSource") -> tuple[str, ...]:
     fix = "fix_setup" if wheel.fix_setup else ""
-    return (wheel.wheel, wheel.kind.value, wheel.ref, wheel.basedir, fix, wheel.url)
+    return (wheel.wheel, wheel.kind.value, wheel.ref, wheel.basedir, fix, wheel.shown_url)
 
 
 def _repeated(wheels: "tuple[WheelSource, ...]") -> "dict[str, tuple[WheelSource, ...]]":

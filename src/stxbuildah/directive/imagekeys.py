@@ -39,9 +39,9 @@ def _builder(text: str) -> str:
 
 
 def _label(text: str) -> str:
-    reference = ImageReference.parse(text)
-    if reference.tag or reference.digest or reference.registry:
-        return f"{text!r} is more than the name of an image: no registry, tag or digest expected"
+    # It also becomes part of the names of logs and package lists.
+    if ImageReference.parse(text).label != text:
+        return f"{text!r} is more than the name of an image: no registry, account, tag or digest expected"
     return ""
 
 

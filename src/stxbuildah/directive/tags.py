@@ -119,9 +119,8 @@ def _mistake(key: str, text: str) -> str:
     """Give what is wrong with a value, or nothing."""
     try:
         if key == "name":
-            reference = ImageReference.parse(text)
-            if reference.tag or reference.digest:
-                return f"{text!r} has a tag or digest: the repository alone is expected"
+            if ImageReference.parse(text).name != text:
+                return f"{text!r} is more than a repository: no tag, digest or scheme expected"
         elif key != "src_ref":
             ImageReference("name").with_tag(text)
         elif _UNPRINTABLE.search(text):

@@ -9,7 +9,7 @@ import yaml
 
 from stxbuildah.errors import Problem
 
-MAXIMUM_LENGTH = 2_000_000
+MAXIMUM_LENGTH = 1_000_000
 _MAXIMUM_PAIRS = 100_000
 _MERGE = "tag:yaml.org,2002:merge"
 _NULL = "tag:yaml.org,2002:null"

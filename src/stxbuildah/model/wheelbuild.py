@@ -7,6 +7,8 @@ from fnmatch import fnmatchcase
 
 import attrs
 
+from stxbuildah.model.module import ModuleSource
+
 _WILDCARDS = frozenset("*?[")
 
 
@@ -60,6 +62,11 @@ class WheelSource:
     def unfilled(self) -> str:
         """The mark, as ``@PYPI_FILES@``, that has to be filled in before this URL can be fetched; else empty."""
         return self.url[: self.url.index("@", 1) + 1] if self.url.startswith("@") else ""
+
+    @property
+    def shown_url(self) -> str:
+        """The URL without what it says of user and password."""
+        return ModuleSource(text=self.url).shown
 
     def is_met_by(self, name: str) -> bool:
         """Tell whether a wheel's file of this name is the one that was asked for."""

@@ -40,10 +40,11 @@ def test_help_tells_of_what_there_is(tmp_path: Path, name: str, commands: set[st
 
 def test_wheels_as_json_and_as_a_table(tmp_path: Path) -> None:
     (tmp_path / "a.cfg").write_text(
-        "a-1-py3-none-any.whl |whl|https://h/a.whl\nb-*.whl|git|https://h/b.git|b|main|fix_setup\n", encoding="utf-8"
+        "a-1-py3-none-any.whl |whl|https://u:p@h/a.whl\nb-*.whl|git|https://h/b.git|b|main|fix_setup\n",
+        encoding="utf-8",
     )
     assert parsed(stxb(tmp_path, "wheels", "list", "--config", "a.cfg", "--format", "json")) == [
-        {"wheel": "a-1-py3-none-any.whl", "source": "pypi", "url": "https://h/a.whl", "basedir": "", "ref": "",
+        {"wheel": "a-1-py3-none-any.whl", "source": "pypi", "url": "https://u:p@h/a.whl", "basedir": "", "ref": "",
          "fix_setup": False, "line": 1},
         {"wheel": "b-*.whl", "source": "git", "url": "https://h/b.git", "basedir": "b", "ref": "main",
          "fix_setup": True, "line": 2},

@@ -136,7 +136,8 @@ def test_keys_and_mistakes_are_both_given() -> None:
                                   "2:1: LABEL is empty: the image's name expected"]),
         ("BUILDER=podman\nLABEL=h:5000/a:1\n", [
             "1:1: BUILDER: 'podman' is no builder: docker, loci, script",
-            "2:1: LABEL: 'h:5000/a:1' is more than the name of an image: no registry, tag or digest expected"]),
+            ("2:1: LABEL: 'h:5000/a:1' is more than the name of an image: "
+            "no registry, account, tag or digest expected")]),
         ("BUILDER=docker\nLABEL=x\nIMAGE_UPDATE_VERS=1\nDOCKERFILE=a\n", [
             "3:1: IMAGE_UPDATE_VERS is not a key of an image directives file; did you mean IMAGE_UPDATE_VER?",
             "4:1: DOCKERFILE is not a key of an image directives file; did you mean DOCKER_FILE?"]),

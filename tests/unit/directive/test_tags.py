@@ -68,7 +68,7 @@ def test_all_mistakes_at_once() -> None:
         "- {name: !!python/object:os.system x, src_build_tag: y, tag: z}\n"
         "---\nimage: []\n---\n- a\n---\nimages: x\n---\nimages: [\n"
     ) == [
-        "t.yaml:2:9: name: 'a/b:1' has a tag or digest: the repository alone is expected",
+        "t.yaml:2:9: name: 'a/b:1' is more than a repository: no tag, digest or scheme expected",
         "t.yaml:3:18: src_build_tag: 'x y' is not a tag",
         "t.yaml:4:3: tag is empty",
         "t.yaml:5:3: 'tags' is not a key here; did you mean tag?",
@@ -86,6 +86,13 @@ def test_all_mistakes_at_once() -> None:
         "t.yaml:15:1: a mapping with the key images expected",
         "t.yaml:17:9: a list of images expected",
         "t.yaml:20:1: no YAML: while parsing a flow node, expected the node content, but found '<stream end>'",
+    ]
+
+
+@pytest.mark.parametrize("name", ["docker://h/a", f"a@sha256:{'0' * 64}", "a:latest"])
+def test_a_name_is_a_repository_alone(name: str) -> None:
+    assert mistakes(f"images: [{{name: '{name}', src_build_tag: x, tag: y}}]") == [
+        f"t.yaml:1:17: name: {name!r} is more than a repository: no tag, digest or scheme expected"
     ]
 
 
