@@ -144,15 +144,16 @@ def _load_system(context: "ssl.SSLContext", environment: Mapping[str, str]) -> N
     # Asked for by name: OpenSSL's own look into the variables would see this process's and not those given.
     built_in = ssl.get_default_verify_paths()
     file = Path(environment.get("SSL_CERT_FILE") or built_in.openssl_cafile)
-    folder = Path(environment.get("SSL_CERT_DIR") or built_in.openssl_capath)
+    named = environment.get("SSL_CERT_DIR") or built_in.openssl_capath
+    folders = [Path(part) for part in named.split(":") if part and Path(part).is_dir()]
     if environment.get("SSL_CERT_FILE"):
         _load_authority(context, file)
     elif file.is_file():
         context.load_verify_locations(file)
-    if folder.is_dir():
+    for folder in folders:
         # Its files are looked up by their hash only when a certificate asks for one.
         context.load_verify_locations(capath=folder)
-    elif not file.is_file():
+    if not folders and not file.is_file():
         found = next((path for path in _BUNDLES if Path(path).is_file()), None)
         if found is not None:
             context.load_verify_locations(found)

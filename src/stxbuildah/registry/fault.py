@@ -5,7 +5,6 @@ import json
 import re
 import time
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
 
 from stxbuildah.engine.faults import Fault, FaultKind, to_error
 from stxbuildah.errors import InputError, RegistryError, StxbError
@@ -144,6 +143,8 @@ def retry_after(value: str, now: float | None = None) -> float | None:
         value: seconds, or a date (RFC 9110, 10.2.3).
         now: seconds since the epoch that a date is compared with; this moment when None.
     """
+    from email.utils import parsedate_to_datetime
+
     if re.fullmatch(r"[0-9]{1,9}", value.strip(), re.ASCII):
         return float(value)
     try:

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from http.client import HTTPException
 from typing import cast
 from urllib.parse import unquote, urljoin, urlsplit
-from urllib.request import proxy_bypass_environment
 
 import attrs
 import urllib3
@@ -91,8 +90,12 @@ class _UnverifiedPool(urllib3.HTTPSConnectionPool):
     ConnectionCls = _Unverified
 
 
-class _ContentError(Exception):
-    """What gives a body's pieces failed: no fault of the registry that they are sent to."""
+class ContentError(Exception):
+    """What gives a body's pieces failed: no fault of the registry that they are sent to.
+
+    Args:
+        cause: what it raised.
+    """
 
     def __init__(self, cause: Exception) -> None:
         super().__init__(str(cause))
@@ -225,7 +228,7 @@ class Connections:
 
         Raises:
             RegistryFault: no answer came, or a redirect is not to be followed.
-            Exception: whatever the body's pieces raised.
+            ContentError: what gives the body's pieces failed.
         """
         for _ in range(_MOST_REDIRECTS + 1):
             response = self._sent(request)
@@ -259,9 +262,6 @@ class Connections:
                 decode_content=False,
                 timeout=self._timeout,
             )
-        except _ContentError as error:
-            # As if it had never been through urllib3.
-            raise error.cause from None
         except _FOREIGN as error:
             raise fault_of(error, request.registry) from error
         return Response(answer, request)
@@ -282,8 +282,11 @@ class Connections:
         url = self._proxies.https if scheme == "https" else self._proxies.http
         if not url or is_loopback(netloc):
             return ""
-        if self._proxies.no and proxy_bypass_environment(netloc, {"no": self._proxies.no}):
-            return ""
+        if self._proxies.no:
+            from urllib.request import proxy_bypass_environment
+
+            if proxy_bypass_environment(netloc, {"no": self._proxies.no}):
+                return ""
         return url if "://" in url else f"http://{url}"
 
 
@@ -307,7 +310,7 @@ def _guarded(content: Content) -> Iterator[bytes]:
     try:
         yield from content()
     except Exception as error:
-        raise _ContentError(error) from error
+        raise ContentError(error) from error
 
 
 def origin(url: str) -> tuple[str, str, int]:

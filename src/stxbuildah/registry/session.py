@@ -23,14 +23,23 @@ from stxbuildah.model.settings import Proxies, RegistryAccess, Retry
 from stxbuildah.registry.endpoint import Endpoint
 from stxbuildah.registry.fault import RegistryFault
 from stxbuildah.registry.hosts import Hosts
-from stxbuildah.registry.http import CONNECT_TIMEOUT, READ_TIMEOUT, Connections, Content, Request, Response, origin
+from stxbuildah.registry.http import (
+    CONNECT_TIMEOUT,
+    READ_TIMEOUT,
+    Connections,
+    Content,
+    ContentError,
+    Request,
+    Response,
+    origin,
+)
 from stxbuildah.registry.registriesconf import Registries
 from stxbuildah.registry.tokens import parse_challenges
 
 __all__ = ["RegistryFault", "RegistrySession", "Response"]
 
-# One answer in a hundred of a busy registry is a transient fault; a user who asks for a single attempt of a push does
-# not ask for each of its hundred requests to be right at once.
+# A job sends many small requests, and every one of them has to succeed; a user who asks for a single attempt of a push
+# does not mean each of these.
 _LEAST_ATTEMPTS = 3
 _SHORT_DELAY = 0.5
 _UNAUTHORIZED = 401
@@ -173,6 +182,9 @@ class RegistrySession:
         while True:
             try:
                 return self._attempt(exchange)
+            except ContentError as error:
+                # Even a fault of another registry, which is read from meanwhile, is not this one's.
+                raise error.cause from error.cause.__cause__
             except RegistryFault as fault:
                 failed += 1
                 if failed >= attempts or not fault.transient:

@@ -69,4 +69,6 @@ def test_what_is_no_certificate(certificates: Certificates, tmp_path: Path) -> N
 def test_the_systems_authorities_are_those_that_the_variables_name(certificates: Certificates, tmp_path: Path) -> None:
     named = {"SSL_CERT_FILE": str(certificates.authority), "SSL_CERT_DIR": str(tmp_path)}
     assert tls_context(Trust(), named).cert_store_stats()["x509_ca"] == 1
+    hashed = {"SSL_CERT_FILE": str(certificates.authority), "SSL_CERT_DIR": f"{tmp_path}/absent:{tmp_path}"}
+    assert tls_context(Trust(), hashed).cert_store_stats()["x509_ca"] == 1
     assert tls_context(Trust(verify=False, authorities=(tmp_path / "absent",)), named).cert_store_stats()["x509"] == 0

@@ -12,7 +12,7 @@ from stxbuildah.errors import InputError
 from stxbuildah.model.settings import Proxies
 from stxbuildah.registry.certificates import Trust
 from stxbuildah.registry.fault import RegistryFault
-from stxbuildah.registry.http import Connections, Content, Request, Response
+from stxbuildah.registry.http import Connections, Content, ContentError, Request, Response
 from tests.unit.registry.fakehost import Answer, Certificates, FakeHost, running_host
 
 BODY = bytes(range(256)) * 1000
@@ -116,17 +116,14 @@ def test_a_body_in_pieces_goes_with_its_length_or_chunked(host: FakeHost) -> Non
     assert [asked.headers.get("content-length") for asked in host.asked] == [str(len(BODY)), None, "0"]
 
 
-class _OwnError(OSError):
-    pass
-
-
-def test_what_a_bodys_pieces_raise_comes_out(host: FakeHost) -> None:
+def test_what_a_bodys_pieces_raise_is_no_fault_of_the_connection(host: FakeHost) -> None:
     def pieces() -> Iterator[bytes]:
         yield b"x"
-        raise _OwnError
+        raise ConnectionResetError
 
-    with pytest.raises(_OwnError), Client().opened(host.url, "PUT", content=pieces, length=10):
+    with pytest.raises(ContentError) as caught, Client().opened(host.url, "PUT", content=pieces, length=10):
         pass
+    assert isinstance(caught.value.cause, ConnectionResetError)
 
 
 def test_a_redirect_to_another_host_carries_no_credentials(host: FakeHost, other_host: FakeHost) -> None:

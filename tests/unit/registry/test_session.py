@@ -5,6 +5,7 @@ import base64
 import io
 import json
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,28 @@ def test_every_attempt_sends_the_whole_body(host: FakeHost, make_session: Sessio
         pass
     assert [asked.body for asked in without_pings(host)] == [b"one two", b"one two", b"bytes"]
     assert len(opened) == 2
+
+
+@pytest.mark.parametrize(
+    "error",
+    [RegistryFault(FaultKind.RESET, registry="another.example"), InputError("not what its digest says"), OSError()],
+)
+def test_what_a_bodys_pieces_raise_comes_out_at_once(
+    error: Exception, host: FakeHost, make_session: SessionMaker
+) -> None:
+    behind_ping(host, Answer(status=201))
+    opened = []
+
+    def pieces() -> Iterator[bytes]:
+        opened.append(1)
+        yield b"one "
+        raise error
+
+    request = make_session().request(at(host), "PUT", PATH, body=pieces, length=7, expect=frozenset({201}))
+    with pytest.raises(type(error)) as caught, request:
+        pass
+    assert caught.value is error
+    assert opened == [1]
 
 
 def test_the_wait_that_a_registry_asks_for_is_logged(host: FakeHost, make_session: SessionMaker) -> None:
