@@ -12,6 +12,8 @@ from stxbuildah.recipes import recipe
 from stxbuildah.wheels.builder import BuilderRecipe, ensure_builder
 
 CODENAME = "trixie"
+# A network that signs TLS anew is known to this machine, not to the containers of a build.
+HOST_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
 def builder_recipe() -> BuilderRecipe:

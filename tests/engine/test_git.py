@@ -2,6 +2,7 @@
 """Source repositories, with the real git."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from stxbuildah.engine.git import Git, without_secret
 from stxbuildah.engine.process import Runner
-from stxbuildah.errors import AuthenticationError, InputError, RegistryError
+from stxbuildah.errors import AuthenticationError, HostError, InputError, RegistryError
 
 pytestmark = pytest.mark.engine
 
@@ -129,6 +130,16 @@ def test_servers_that_do_not_serve(tmp_path: Path, url: str, kind: type[Exceptio
     with pytest.raises(kind) as caught:
         Git(runner=Runner()).checkout(url, "", tmp_path / "out")
     assert str(caught.value) == f"the git repository {url}: {sentence}"
+
+
+def test_ssh_that_is_not_installed(tmp_path: Path) -> None:
+    (programs := tmp_path / "bin").mkdir()
+    for name in ("git", "sh"):
+        (programs / name).symlink_to(str(shutil.which(name)))
+    url = "ssh://git@127.0.0.1:9/x"
+    with pytest.raises(HostError) as caught:
+        Git(runner=Runner(extra=(("PATH", str(programs)),))).checkout(url, "", tmp_path / "out")
+    assert str(caught.value) == f"the git repository {url}: the program ssh is not installed"
 
 
 def test_nothing_of_a_repository_runs(repository: Path, tmp_path: Path) -> None:

@@ -10,14 +10,13 @@ from pathlib import Path
 import pytest
 
 from stxbuildah.model.reference import ImageReference
+from tests.engine.builders import HOST_CERTIFICATES
 from tests.engine.registries import Registry
 from tests.engine.stxb import PROGRAM, Images, Stxb
 from tests.engine.wheelhouse import make_deb, make_wheel
 
 pytestmark = pytest.mark.engine
 
-# A network that signs TLS anew is known to this machine, not to the containers of a build.
-HOST_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 PAGE = Path(__file__).resolve().parents[2] / "docs/update.md"
 EXAMPLE = re.compile(r"^<!-- tested(?:: (?P<status>\d+))? -->\n```sh\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
 SCRIPT = re.compile(r"^```bash\n(?P<text>#!/bin/bash\n.*?)^```$", re.DOTALL | re.MULTILINE)

@@ -25,7 +25,7 @@ from stxbuildah.model.module import BuiltModule
 from stxbuildah.model.settings import HostChoices
 from stxbuildah.wheels.build import BuildSettings, build_wheel
 from stxbuildah.wheels.builder import BuilderRecipe, ensure_builder
-from tests.engine.builders import builder_recipe, provide_builder
+from tests.engine.builders import HOST_CERTIFICATES, builder_recipe, provide_builder
 
 pytestmark = pytest.mark.engine
 
@@ -55,9 +55,8 @@ def builder(module_runner: Runner, service: PodmanService) -> str:
 
 @pytest.fixture(scope="module")
 def settings(builder: str) -> BuildSettings:
-    """A build that may fetch its own requirements; this machine's certificates, where the user names them."""
-    bundle = os.environ.get("SSL_CERT_FILE")
-    return BuildSettings(builder=builder, ca_bundle=Path(bundle) if bundle else None)
+    """A build that may fetch its own requirements, with this machine's certificates."""
+    return BuildSettings(builder=builder, ca_bundle=HOST_CERTIFICATES if HOST_CERTIFICATES.exists() else None)
 
 
 @pytest.fixture

@@ -14,7 +14,15 @@ from urllib.parse import urlsplit
 import attrs
 
 from stxbuildah.engine.process import Completed, ProcessError, Runner
-from stxbuildah.errors import AuthenticationError, BuildError, DiskFullError, InputError, RegistryError, StxbError
+from stxbuildah.errors import (
+    AuthenticationError,
+    BuildError,
+    DiskFullError,
+    HostError,
+    InputError,
+    RegistryError,
+    StxbError,
+)
 from stxbuildah.model.settings import Proxies
 
 # A submodule of a repository on a server must not name a folder of this machine.
@@ -34,6 +42,12 @@ _SETTINGS = (
 
 _FAULTS: tuple[tuple[str, type[StxbError], str, str], ...] = (
     (r"no space left on device|disk quota exceeded", DiskFullError, "no space is left on the disk", "make room"),
+    (
+        r"\bssh: (?:command )?not found|cannot run ssh",
+        HostError,
+        "the program ssh is not installed",
+        "install OpenSSH's client (Debian's openssh-client), or give the repository's https URL",
+    ),
     (
         (
             r"authentication failed|could not read (?:username|password)|permission denied \(|terminal prompts disabled"
