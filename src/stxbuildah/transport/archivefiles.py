@@ -11,13 +11,9 @@ from pathlib import Path
 from stxbuildah.errors import DiskFullError, InputError
 from stxbuildah.layer.inflate import inflated
 from stxbuildah.transport.files import file_chunks
-from stxbuildah.transport.layerform import is_compressed
+from stxbuildah.transport.layerform import is_compressed, unpacked_limit
 from stxbuildah.transport.membertable import MemberKind, MemberPlace, read_members
 
-# Layers are text and programs, which compress by 3 to 20; more than this is a trap, unless it is small.
-_MAXIMUM_RATIO = 200
-_RATIO_MATTERS_FROM = 1024**3
-_MAXIMUM_UNPACKED = 256 * 1024**3
 _MAGIC_SIZE = 6
 
 
@@ -97,10 +93,9 @@ def _unpacked(descriptor: int, name: str) -> Iterator[int]:
     import tempfile
 
     packed = os.fstat(descriptor).st_size
-    limit = min(_MAXIMUM_UNPACKED, max(_RATIO_MATTERS_FROM, _MAXIMUM_RATIO * packed))
     with tempfile.TemporaryFile(prefix="stxb-archive-") as stream:
         try:
-            for piece in inflated(file_chunks(descriptor, 0, packed), limit=limit):
+            for piece in inflated(file_chunks(descriptor, 0, packed), limit=unpacked_limit(packed)):
                 stream.write(piece)
             stream.flush()
         except InputError as error:

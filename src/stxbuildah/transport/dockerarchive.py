@@ -24,11 +24,10 @@ from stxbuildah.model.reference import ImageReference
 from stxbuildah.transport.archivefiles import ArchiveFiles, opened_archive
 from stxbuildah.transport.documents import MAXIMUM_DOCUMENT, text_of
 from stxbuildah.transport.files import read_file
-from stxbuildah.transport.layerform import DOCKER_CONFIG, DOCKER_PLAIN_LAYER, is_compressed
+from stxbuildah.transport.layerform import DOCKER_CONFIG, DOCKER_PLAIN_LAYER, is_compressed, unpacked_limit
 from stxbuildah.transport.verified import verified
 
 MANIFEST_NAME = "manifest.json"
-MAXIMUM_LAYER = 256 * 1024**3
 
 
 @attrs.frozen(kw_only=True)
@@ -118,7 +117,7 @@ class DockerArchiveSource:
             compressed = is_compressed(next(chunks, b""))
         if compressed:
             with self._files.chunks(path) as chunks:
-                size = sum(len(piece) for piece in self._inflated(chunks, MAXIMUM_LAYER))
+                size = sum(len(piece) for piece in self._inflated(chunks, unpacked_limit(size)))
         value: Json = {"mediaType": DOCKER_PLAIN_LAYER, "digest": diff_id, "size": size}
         descriptor = Descriptor.from_json(value, f"the layer {listed_path} of {self.name}")
         return _Blob(descriptor=descriptor, path=path, compressed=compressed)

@@ -15,11 +15,11 @@ from stxbuildah.model.descriptor import Descriptor, Document
 from stxbuildah.model.reference import ImageReference
 from stxbuildah.transport.archive import check_archive_target
 from stxbuildah.transport.blobfolder import BlobFolder
-from stxbuildah.transport.dockerarchive import MANIFEST_NAME, MAXIMUM_LAYER
+from stxbuildah.transport.dockerarchive import MANIFEST_NAME
 from stxbuildah.transport.documents import listed_blobs
 from stxbuildah.transport.files import opened_content
 from stxbuildah.transport.interface import ImageSource
-from stxbuildah.transport.layerform import DOCKER_PLAIN_LAYER, is_foreign, is_layer
+from stxbuildah.transport.layerform import DOCKER_PLAIN_LAYER, is_foreign, is_layer, unpacked_limit
 from stxbuildah.transport.platforms import is_index
 from stxbuildah.transport.tarwriter import drafts_beside, write_archive
 from stxbuildah.transport.verified import verified
@@ -58,6 +58,8 @@ class DockerArchiveDestination:
                 f"a docker-archive cannot have the layer {descriptor.digest} of {source.name}: it may not be copied",
                 hint="write the image to a registry or to an oci: layout, which name such layers only",
             )
+        if (known := self._plain.get(descriptor.digest)) is not None:
+            return known
         with source.blob(descriptor) as chunks:
             return self._put(descriptor, chunks)
 
@@ -113,7 +115,7 @@ class DockerArchiveDestination:
     def _put(self, descriptor: Descriptor, chunks: Iterator[bytes]) -> Descriptor:
         plain = descriptor
         if is_layer(descriptor.media_type):
-            digest, size = self._blobs.put_unknown(inflated(chunks, limit=MAXIMUM_LAYER))
+            digest, size = self._blobs.put_unknown(inflated(chunks, limit=unpacked_limit(descriptor.size)))
             plain = attrs.evolve(descriptor, media_type=DOCKER_PLAIN_LAYER, digest=digest, size=size)
         else:
             self._blobs.put(descriptor, chunks)
@@ -129,13 +131,17 @@ class DockerArchiveDestination:
 
     def _check_diff_ids(self, config: Descriptor, layers: list[Descriptor]) -> None:
         expected = listed_diff_ids(parsed(self._blobs.path(config.digest).read_bytes(), "configuration"))
-        found = [layer.digest for layer in layers]
-        if expected != found:
-            wrong = next((digest for digest in found if digest not in expected), "one that it does not list")
+        if len(expected) != len(layers):
             raise InputError(
-                f"the image for {self.name} is damaged: its layers are not those of its configuration; {wrong} is one",
-                hint="copy or build the image again",
+                f"{self.name} is damaged: it has {len(layers)} layers, its configuration {len(expected)} diff IDs"
             )
+        for number, (layer, diff_id) in enumerate(zip(layers, expected, strict=True), 1):
+            if layer.digest != diff_id:
+                raise InputError(
+                    f"{self.name} is damaged: layer {number} unpacks to {layer.digest}, and its configuration says "
+                    f"{diff_id}",
+                    hint="copy or build the image again",
+                )
 
 
 @contextmanager

@@ -55,19 +55,37 @@ class ImageDestination(Protocol):
     def take(self, descriptor: Descriptor, source: ImageSource) -> Descriptor:
         """Make sure that a blob of another image is there: found, mounted, or streamed over without being stored here.
 
+        Layers that may not be distributed are named only. Several threads may take blobs at the same time.
+
         Returns:
             What the new manifest says of it: the same, unless this place keeps blobs in another form.
+
+        Raises:
+            StxbError: the source cannot give it, or it cannot be written.
         """
         ...
 
     def write(self, descriptor: Descriptor, content: Path | bytes) -> None:
-        """Write a new blob from a file, or from bytes."""
+        """Write a new blob from a file, or from bytes; several threads may do so at the same time.
+
+        Raises:
+            InputError: the file cannot be read.
+            StxbError: the blob cannot be written.
+        """
         ...
 
     def finish(self, document: Document, manifests: tuple[Document, ...] = ()) -> str:
         """Write the manifests that an index lists, then the document itself under the image's name.
 
+        Args:
+            document: a manifest, or an index.
+            manifests: those of the index's manifests that are not there yet.
+
         Returns:
-            The document's digest.
+            The document's digest as it is written: layouts turn Docker's types into OCI's, and an image in a
+            docker-archive, which has no manifest, goes by its configuration's digest.
+
+        Raises:
+            StxbError: something is missing or cannot be written; the name stands for what it stood for before.
         """
         ...

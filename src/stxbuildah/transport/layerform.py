@@ -26,6 +26,10 @@ _FOREIGN = (
 )
 # The first bytes of gzip, zstd, bzip2 and xz.
 _COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"BZh", b"\xfd7zXZ\0")
+# Layers are text and programs, which compress by 3 to 20; more than this is a trap, unless it is small.
+_MAXIMUM_RATIO = 200
+_RATIO_MATTERS_FROM = 1024**3
+_MAXIMUM_UNPACKED = 256 * 1024**3
 # The same as layer/tar.py: ISA-L's gzip at its second level, deflate's largest window.
 _GZIP_LEVEL = 2
 _GZIP_WINDOW = 31
@@ -52,6 +56,15 @@ def needs_compression(descriptor: Descriptor) -> bool:
 def is_compressed(start: bytes) -> bool:
     """Say whether a file is compressed, by its first bytes, whatever its name says."""
     return start.startswith(_COMPRESSED)
+
+
+def unpacked_limit(packed: int) -> int:
+    """Give how many bytes a layer or an archive may have unpacked.
+
+    Args:
+        packed: its bytes while it is compressed.
+    """
+    return min(_MAXIMUM_UNPACKED, max(_RATIO_MATTERS_FROM, _MAXIMUM_RATIO * packed))
 
 
 def gzipped(chunks: Iterable[bytes]) -> Iterator[bytes]:
