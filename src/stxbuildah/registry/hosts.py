@@ -70,9 +70,12 @@ class Hosts:
         return self._read
 
     def settled(self, endpoint: Endpoint) -> Endpoint:
-        """Give an endpoint with what ``--tls-verify`` says of it, which counts more than registries.conf."""
+        """Give an endpoint with what ``--tls-verify`` says of it, which counts more than registries.conf.
+
+        Nobody who trusts a registry blindly has said so of its mirrors: they are checked as registries.conf says.
+        """
         verify = self._access.tls_verify
-        if verify is None:
+        if verify is None or (endpoint.mirror and not verify):
             return endpoint
         if not verify and not endpoint.loopback:
             with self._lock:

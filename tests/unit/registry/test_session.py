@@ -393,6 +393,47 @@ def test_mirrors_and_insecure_of_registries_conf(
     assert get(session, mirror, "m/a/manifests/1") == b"there"
 
 
+@pytest.mark.parametrize(("verify", "insecure"), [(None, (True, False)), (False, (True, True)), (True, (False, False))])
+def test_the_command_line_says_nothing_of_mirrors_but_that_they_are_checked(
+    verify: bool | None, insecure: tuple[bool, bool], make_session: SessionMaker, environment: dict[str, str]
+) -> None:
+    Path(environment["HOME"], ".config/containers/registries.conf").write_text(
+        '[[registry]]\nlocation = "127.0.0.1:1"\n[[registry.mirror]]\nlocation = "m.example"\n'
+        '[[registry.mirror]]\nlocation = "127.0.0.1:2"\ninsecure = true\n'
+    )
+    session = make_session(RegistryAccess(tls_verify=verify))
+    checked, unchecked, itself = session.endpoints(ImageReference.parse("127.0.0.1:1/a"), pull=True)
+    assert not checked.insecure
+    assert (unchecked.insecure, itself.insecure) == insecure
+
+
+def test_a_helper_of_registries_conf(host: FakeHost, make_session: SessionMaker, environment: dict[str, str]) -> None:
+    home = Path(environment["HOME"])
+    (home / ".config/containers/registries.conf").write_text('credential-helpers = ["keep"]\n')
+    helper = home / "docker-credential-keep"
+    helper.write_text(f"""#!/bin/sh\necho '{{"Username": "me", "Secret": "{PASSWORD}"}}'\n""")
+    helper.chmod(0o755)
+    host.reply = registry_with_login
+    session = make_session(variables={"PATH": f"{home}:/usr/bin:/bin"})
+    assert get(session, at(host)) == b"private"
+
+
+def test_a_body_is_sent_anew_after_a_refusal(host: FakeHost, other_host: FakeHost, make_session: SessionMaker) -> None:
+    registry = TokenRegistry(host, other_host)
+    session = make_session(LOGGED_IN)
+
+    def put() -> None:
+        pieces = [b"one ", b"two"]
+        with session.request(at(host), "PUT", PATH, body=lambda: pieces, length=7, expect=OK, attempts=1):
+            pass
+
+    put()
+    registry.good = "nobody's"
+    put()
+    sent = [(asked.authorization, asked.body) for asked in host.asked if asked.method == "PUT"]
+    assert sent == [(f"Bearer {token}", b"one two") for token in ("t1", "t1", "t2")]
+
+
 def test_an_unverified_registry_is_warned_of_once(make_session: SessionMaker) -> None:
     stream = io.StringIO()
     session = make_session(RegistryAccess(tls_verify=False))
