@@ -18,7 +18,8 @@ from tests.engine.wheelhouse import make_deb, make_wheel
 pytestmark = pytest.mark.engine
 
 RECORDED = ("org.opencontainers.image.created", "org.opencontainers.image.base.name",
-            "org.opencontainers.image.base.digest", "io.stxbuildah.update.installed")  # fmt: skip
+            "org.opencontainers.image.base.digest", "io.stxbuildah.update.installed",
+            "io.stxbuildah.update.base.name", "io.stxbuildah.update.base.digest")  # fmt: skip
 TYPES = {"oci": OCI_MANIFEST, "docker": DOCKER_MANIFEST}
 LAYER_TYPES = {
     "oci": "application/vnd.oci.image.layer.v1.tar+gzip",

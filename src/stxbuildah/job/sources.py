@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from stxbuildah import log, recipes
-from stxbuildah.errors import InputError
+from stxbuildah.errors import HostError, InputError
 from stxbuildah.job.engine import Engine
 from stxbuildah.layer.wheelfile import read_wheel
 from stxbuildah.model.inventory import Inventory, PythonEnvironment
@@ -59,7 +59,7 @@ class Sources:
     """What an update installs, as it becomes known.
 
     Attributes:
-        engine: programs and folders.
+        engine: programs and folders; None where no engine works, which only module sources need.
         request: what was asked.
         inputs: files, URLs and module sources.
         folder: work folder.
@@ -69,7 +69,7 @@ class Sources:
         extra_files: extra files that are there.
     """
 
-    engine: Engine
+    engine: Engine | None
     request: UpdateRequest
     inputs: UpdateInputs
     folder: Path
@@ -118,8 +118,10 @@ class Sources:
         from stxbuildah.directive.modulesource import parse_module_source
         from stxbuildah.wheels.build import build_wheel
 
-        with self._podman() as service:
-            builder, alike = self._builder(service, inventory)
+        if self.engine is None:
+            raise HostError("module sources are built in a container, and no engine works here")
+        with self._podman(self.engine) as service:
+            builder, alike = self._builder(self.engine, service, inventory)
             for number, text in enumerate(self.inputs.module_sources):
                 folder = self.folder / "modules" / str(number)
                 folder.mkdir(parents=True)
@@ -145,10 +147,11 @@ class Sources:
         """Pass on a line that a build wrote, for those who want to see everything."""
         log.debug("module.build.line", line=line)
 
-    def _podman(self) -> "PodmanService":
+    @staticmethod
+    def _podman(engine: Engine) -> "PodmanService":
         from stxbuildah.engine.podman import PodmanService
 
-        return PodmanService(self.engine.runner, self.engine.choices, self.engine.folders.state)
+        return PodmanService(engine.runner, engine.choices, engine.folders.state)
 
     def _build_settings(self, builder: str) -> "BuildSettings":
         from stxbuildah.wheels.build import BuildSettings
@@ -164,7 +167,7 @@ class Sources:
             epoch=self.request.source_date_epoch,
         )
 
-    def _builder(self, service: "PodmanService", inventory: Inventory) -> tuple[str, bool]:
+    def _builder(self, engine: Engine, service: "PodmanService", inventory: Inventory) -> tuple[str, bool]:
         """Give the image to build in, and whether what is compiled there runs in the image to change.
 
         The image that was named, else one made for the image's system; for a system without a recipe another one,
@@ -182,7 +185,7 @@ class Sources:
             folder, codename, alike = recipes.recipe(*_BUILDERS, f"debian-{_OTHERWISE}"), _OTHERWISE, False
         recipe = BuilderRecipe(folder=folder, codename=codename)
         self.say(f"build in {recipe.reference}")
-        builder = ensure_builder(self.engine.runner, service, recipe, proxies=self.request.host.proxies)
+        builder = ensure_builder(engine.runner, service, recipe, proxies=self.request.host.proxies)
         return builder, alike
 
     def fetch_requirements(self, inventory: Inventory) -> None:

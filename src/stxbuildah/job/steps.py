@@ -14,14 +14,17 @@ import attrs
 from stxbuildah import log
 from stxbuildah.errors import BuildError, InputError
 from stxbuildah.job.engine import Engine
+from stxbuildah.job.found import check_expected
 from stxbuildah.job.image import image_tree, path_variable
 from stxbuildah.job.outcome import InstalledLists, check_visible, image_change, installed_lists
 from stxbuildah.job.publish import NewImage, make_image, make_layer
 from stxbuildah.job.records import write_records
+from stxbuildah.job.replacing import EarlierUpdates
 from stxbuildah.job.sources import Sources
 from stxbuildah.layer.content import wheel_content
 from stxbuildah.layer.inventory import take_inventory
 from stxbuildah.layer.overlaid import OverlaidTree
+from stxbuildah.layer.updates import split_updates
 from stxbuildah.model.inventory import Inventory
 from stxbuildah.model.layer import LayerContent
 from stxbuildah.model.stored import StoredImage
@@ -52,6 +55,7 @@ class UpdateSteps:
     opened: FileTree | None = None
     session: "UpdateSession | None" = None
     content: LayerContent = attrs.field(factory=lambda: LayerContent(()))
+    replaced: int = 0
     changed: Inventory | None = None
     made: NewImage | None = None
     stored: "Future[str] | None" = None
@@ -119,6 +123,7 @@ class UpdateSteps:
         name = self.engine.store.pull(self.plan.inputs.base)
         self.found = self.engine.store.read(name)
         self.pulled = True
+        check_expected(self.request.lanes.expect_digest, str(self.base.reference), self.base.digest)
 
     def _build_modules(self) -> None:
         self.sources.build_modules(self.inventory(self.tree))
@@ -159,13 +164,29 @@ class UpdateSteps:
             self.content = self.stack.enter_context(self.session.changes())
         self.changed = self.inventory(OverlaidTree(self.tree, self.content))
         check_visible(self.sources.wheels, self.changed)
-        inputs = self.plan.inputs
+        inputs, earlier, new = self.plan.inputs, self._earlier_updates(), self.content
+        if earlier is not None:
+            self.content = earlier.with_new(self.content)
+            self.replaced = len(earlier.layers)
         layer = make_layer(
-            self.request, inputs, self.base, self.content, wheels=self.sources.wheels, folder=self.folder
-        )
+            self.request, inputs, self.base, self.content, wheels=self.sources.wheels, folder=self.folder,
+            replaced=earlier.split if earlier else None,
+        )  # fmt: skip
         self.made = make_image(layer, inputs, self.base, self.folder)
         # While the image is stored and pushed, this program has little else to do.
-        self.lists = self.pool.submit(copy_context().run, self._take_lists)
+        self.lists = self.pool.submit(copy_context().run, self._take_lists, new)
+
+    def _earlier_updates(self) -> EarlierUpdates | None:
+        split = split_updates(self.base.documents) if self.request.replace_updates else None
+        if split is None:
+            return None
+        from stxbuildah.engine.toplayers import top_layers
+        from stxbuildah.job.below import below_tree
+
+        count, documents = len(split.updates), self.base.documents
+        layers = top_layers(self.engine.runner, self.base.reference, documents, count=count, folder=self.folder)
+        below = self.stack.enter_context(below_tree(self.engine, split.below, folder=self.folder))
+        return EarlierUpdates(split=split, layers=layers, below=below)
 
     def _new(self) -> NewImage:
         if self.made is None:
@@ -185,12 +206,12 @@ class UpdateSteps:
             new.name, new.destination, layout=new.source, stored=self.stored.result if self.stored else None
         )
 
-    def _take_lists(self) -> InstalledLists:
+    def _take_lists(self, content: LayerContent) -> InstalledLists:
         """List what was and what is installed; afterwards nothing reads the container any more."""
         after = self.changed
         if after is None:
             raise BuildError("no layer was written")
-        lists = installed_lists(self.tree, self.inventory(self.tree), self.content, after)
+        lists = installed_lists(self.tree, self.inventory(self.tree), content, after)
         if self.session is not None:
             self.session.container.close()
         return lists
@@ -224,7 +245,7 @@ class UpdateSteps:
             base_digest=self.base.digest,
             lane=self.plan.lane,
             reason=self.plan.reason,
-            images=(image_change(new.digest, self.base.digest, new.blob, self.content, lists),),
+            images=(image_change(new.digest, self.base.digest, new.blob, self.content, lists, replaced=self.replaced),),
             records=self.written,
             seconds=tuple(self.seconds),
         )

@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An update from its request: the facts, the plan, and its execution by ``job.steps``."""
+"""An update from its request: the facts, the plan, and its execution where the plan says."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from contextvars import copy_context
+from pathlib import Path
 
 from stxbuildah import log
-from stxbuildah.job.engine import opened_engine
+from stxbuildah.errors import HostError, InputError
+from stxbuildah.job.found import Found, found_out
 from stxbuildah.job.gather import update_inputs
 from stxbuildah.job.records import check_records, records_folder
 from stxbuildah.job.workspace import work_folder
-from stxbuildah.model.update import UpdateFacts, UpdatePlan, UpdateRequest, UpdateResult
+from stxbuildah.model.update import Lane, UpdatePlan, UpdateRequest, UpdateResult
+from stxbuildah.model.wheel import Wheel
 from stxbuildah.plan.update import plan_update
 
 Say = Callable[[str], None]
@@ -24,9 +27,9 @@ def plan(request: UpdateRequest) -> UpdatePlan:
         StxbError: an input is wrong, or this machine or the store cannot be used.
     """
     inputs = update_inputs(request)
-    with opened_engine(request.host, request.access, request.retry) as engine:
-        in_store = engine.store.find(inputs.base) is not None
-    return plan_update(request, inputs, UpdateFacts(in_store=in_store), records=records_folder(request))
+    with ThreadPoolExecutor(4) as pool, found_out(request, inputs, pool) as found:
+        found.check_expected(request.lanes.expect_digest)
+        return plan_update(request, inputs, found.facts, records=records_folder(request))
 
 
 def run(request: UpdateRequest, say: Say) -> UpdateResult:
@@ -42,24 +45,69 @@ def run(request: UpdateRequest, say: Say) -> UpdateResult:
     inputs = update_inputs(request)
     records = records_folder(request)
     check_records(records)
-    with (
-        opened_engine(request.host, request.access, request.retry) as engine,
-        ThreadPoolExecutor(4) as pool,
-        ExitStack() as stack,
-    ):
-        found = pool.submit(copy_context().run, engine.store.read, inputs.base)
-        # While the store looks for the image, this side loads what comes next and reads the wheels.
-        from stxbuildah.job.sources import Sources, read_wheels
-        from stxbuildah.job.steps import UpdateSteps
-
-        wheels = read_wheels(inputs.wheels)
-        base = found.result()
-        made = plan_update(request, inputs, UpdateFacts(in_store=base is not None), records=records)
+    with ThreadPoolExecutor(4) as pool, ExitStack() as stack:
+        # While the store and the registry are asked for the image, another thread reads the wheels.
+        reading = pool.submit(copy_context().run, _read_wheels, inputs.wheels)
+        found = stack.enter_context(found_out(request, inputs, pool))
+        found.check_expected(request.lanes.expect_digest)
+        wheels = reading.result()
+        made = plan_update(request, inputs, found.facts, records=records)
         log.info("update.planned", lane=made.lane.value, reason=made.reason)
-        folder = stack.enter_context(work_folder(engine.folders, keep=request.keep))
-        sources = Sources(engine=engine, request=request, inputs=inputs, folder=folder, say=say, wheels=wheels)
-        steps = UpdateSteps(
-            request=request, plan=made, engine=engine, say=say, folder=folder, stack=stack, pool=pool,
-            sources=sources, records=records, found=base,
-        )  # fmt: skip
-        return steps.execute()
+        folder = stack.enter_context(work_folder(found.folders, keep=request.keep))
+        carry_out = _in_registry if made.lane is Lane.REGISTRY else _in_store
+        return carry_out(request, made, found, wheels, folder=folder, records=records, pool=pool, stack=stack, say=say)
+
+
+def _read_wheels(files: tuple[str, ...]) -> list[Wheel]:
+    from stxbuildah.job.sources import read_wheels
+
+    return read_wheels(files)
+
+
+def _in_store(
+    request: UpdateRequest,
+    plan: UpdatePlan,
+    found: Found,
+    wheels: list[Wheel],
+    *,
+    folder: Path,
+    records: Path,
+    pool: ThreadPoolExecutor,
+    stack: ExitStack,
+    say: Say,
+) -> UpdateResult:
+    from stxbuildah.job.sources import Sources
+    from stxbuildah.job.steps import UpdateSteps
+
+    engine = found.engine
+    if engine is None:
+        raise HostError(f"the {plan.lane.value} lane needs an engine: {found.facts.engine_fault}")
+    sources = Sources(engine=engine, request=request, inputs=plan.inputs, folder=folder, say=say, wheels=wheels)
+    return UpdateSteps(
+        request=request, plan=plan, engine=engine, say=say, folder=folder, stack=stack, pool=pool, sources=sources,
+        records=records, found=found.stored,
+    ).execute()  # fmt: skip
+
+
+def _in_registry(
+    request: UpdateRequest,
+    plan: UpdatePlan,
+    found: Found,
+    wheels: list[Wheel],
+    *,
+    folder: Path,
+    records: Path,
+    pool: ThreadPoolExecutor,
+    stack: ExitStack,
+    say: Say,
+) -> UpdateResult:
+    from stxbuildah.job.registry import RegistryUpdate
+    from stxbuildah.job.sources import Sources
+
+    if found.remote is None or found.client is None:
+        raise InputError(f"the image {plan.inputs.base} was not found: {found.facts.registry_fault}")
+    sources = Sources(engine=found.engine, request=request, inputs=plan.inputs, folder=folder, say=say, wheels=wheels)
+    return RegistryUpdate(
+        request=request, plan=plan, base=found.remote, client=found.client, folders=found.folders, folder=folder,
+        sources=sources, records=records, pool=pool, stack=stack, say=say,
+    ).execute()  # fmt: skip

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """FROM and --to: which image is changed, what the result is called and where it lies."""
 
+from typing import Any
+
 import pytest
 
 from stxbuildah.errors import InputError
@@ -8,7 +10,7 @@ from stxbuildah.job.names import UpdateNames, settle_names
 from stxbuildah.model.update import TargetOptions, UpdateDirectives, UpdateRequest
 
 
-def named(from_image: str, *, push: bool = False, **target: str) -> UpdateNames:
+def named(from_image: str, *, push: bool = False, **target: Any) -> UpdateNames:
     request = UpdateRequest(from_image=from_image, push=push, target=TargetOptions(**target))
     return settle_names(request, UpdateDirectives())
 
@@ -79,7 +81,7 @@ def test_a_file_s_image_is_pushed_where_it_is_told() -> None:
         ("a:1", {"to": "dir:out"}, "transport"),
     ],
 )
-def test_what_cannot_be_meant(from_image: str, target: dict[str, str], word: str) -> None:
+def test_what_cannot_be_meant(from_image: str, target: dict[str, Any], word: str) -> None:
     with pytest.raises(InputError) as caught:
         named(from_image, **target)
     assert word in f"{caught.value.message} {caught.value.hint}"

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is found out before an update is planned: whether an engine works here, and where the image to change is."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from contextvars import copy_context
+from typing import TYPE_CHECKING
+
+import attrs
+
+from stxbuildah import log
+from stxbuildah.engine.process import parent_environment
+from stxbuildah.errors import HostError, InputError, StxbError
+from stxbuildah.job.engine import Engine, opened_engine
+from stxbuildah.job.workspace import Folders
+from stxbuildah.model.stored import StoredImage
+from stxbuildah.model.update import Lane, PullPolicy, UpdateFacts, UpdateInputs, UpdateRequest
+from stxbuildah.plan.lane import asks_registry
+
+if TYPE_CHECKING:
+    from stxbuildah.job.remote import RemoteBase
+    from stxbuildah.registry.client import RegistryClient
+
+
+@attrs.frozen(kw_only=True)
+class Found:
+    """Where an update can work.
+
+    Attributes:
+        folders: caches, state and work folders.
+        facts: what the plan is made from.
+        engine: programs and store; None when they are not needed, or do not work here.
+        stored: the image to change, in the local store.
+        remote: the image to change, in its registry or file.
+        client: gives the client of registries.
+    """
+
+    folders: Folders
+    facts: UpdateFacts
+    engine: Engine | None = None
+    stored: StoredImage | None = None
+    remote: "RemoteBase | None" = None
+    client: "Callable[[], RegistryClient] | None" = None
+
+    def check_expected(self, expected: str) -> None:
+        """Make sure that the image to change, as far as it is there, is the one that is expected.
+
+        Args:
+            expected: its digest, or that of the index that lists it; empty for any.
+
+        Raises:
+            InputError: it is another one.
+        """
+        if self.remote is not None:
+            images = (image.manifest.digest for image in self.remote.images)
+            check_expected(expected, self.remote.source.name, self.remote.document.digest, *images)
+        elif self.stored is not None:
+            check_expected(expected, str(self.stored.reference), self.stored.digest)
+
+
+@attrs.frozen(kw_only=True)
+class _Local:
+    engine: Engine | None = None
+    stored: StoredImage | None = None
+    fault: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class _Remote:
+    base: "RemoteBase | None" = None
+    error: StxbError | None = None
+
+
+@contextmanager
+def found_out(request: UpdateRequest, inputs: UpdateInputs, pool: ThreadPoolExecutor) -> Iterator[Found]:
+    """Find out what the plan needs to know; the image can be read inside the block.
+
+    Args:
+        request: what was asked.
+        inputs: its files and names.
+        pool: asks the local store and the registry at the same time.
+
+    Raises:
+        StxbError: neither the local store nor the registry can be asked for the image.
+    """
+    with ExitStack() as stack:
+        local = pool.submit(copy_context().run, _local, request, inputs, stack)
+        if inputs.source is None and not asks_registry(request, inputs):
+            here = local.result()
+            if not asks_registry(request, inputs, engine_fault=here.fault):
+                yield _found(here)
+                return
+        from stxbuildah.job.remote import opened_client
+
+        client = stack.enter_context(opened_client(request))
+        there = _remote(request, inputs, client, stack)
+        yield _compared(request, inputs, local.result(), there, client)
+
+
+def _local(request: UpdateRequest, inputs: UpdateInputs, stack: ExitStack) -> _Local:
+    """Set the engine up and look for the image in the local store, where the update could need it."""
+    only_registry = inputs.source is not None or request.lanes.lane is Lane.REGISTRY
+    if only_registry and not inputs.module_sources:
+        return _Local()
+    try:
+        engine = stack.enter_context(opened_engine(request.host, request.access, request.retry))
+        return _Local(engine=engine, stored=None if only_registry else engine.store.read(inputs.base))
+    except HostError as error:
+        log.info("engine.unusable", reason=error.message)
+        return _Local(fault=error.message)
+
+
+def _remote(
+    request: UpdateRequest, inputs: UpdateInputs, client: "Callable[[], RegistryClient]", stack: ExitStack
+) -> _Remote:
+    from stxbuildah.job.remote import location_of, opened_base
+
+    location = location_of(inputs)
+    name = inputs.base if inputs.source is not None else inputs.base.qualified
+    try:
+        return _Remote(base=stack.enter_context(opened_base(location, name, request.lanes, client)))
+    except StxbError as error:
+        return _Remote(error=error)
+
+
+def _found(local: _Local) -> Found:
+    return Found(
+        folders=_folders(),
+        facts=UpdateFacts(in_store=local.stored is not None, engine_fault=local.fault),
+        engine=local.engine,
+        stored=local.stored,
+    )
+
+
+def _compared(
+    request: UpdateRequest,
+    inputs: UpdateInputs,
+    local: _Local,
+    there: _Remote,
+    client: "Callable[[], RegistryClient]",
+) -> Found:
+    """Settle which image is meant: what the local store has under the name wins, as it does when images are pulled."""
+    fault = ""
+    if there.error is not None:
+        if local.stored is None and not isinstance(there.error, InputError):
+            raise there.error
+        fault = there.error.message
+    elif local.stored is not None and _is_other(request, local.stored, there.base):
+        fault = f"the local store has another image as {local.stored.reference}"
+    forced = inputs.source is not None or request.lanes.lane is Lane.REGISTRY or bool(local.fault)
+    if there.error is not None and forced:
+        raise there.error
+    known = _found(local)
+    return attrs.evolve(
+        known,
+        facts=attrs.evolve(known.facts, in_registry=not fault, registry_fault=fault),
+        remote=there.base if not fault else None,
+        client=client,
+    )
+
+
+def _is_other(request: UpdateRequest, stored: StoredImage, remote: "RemoteBase | None") -> bool:
+    """Say whether the local store's image is not the registry's, by the configuration that both are known by."""
+    if remote is None or request.pull is PullPolicy.ALWAYS or request.lanes.platforms or request.lanes.all_platforms:
+        return False
+    return stored.image_id not in {image.image.image_id for image in remote.images}
+
+
+def _folders() -> Folders:
+    return Folders.from_environment(parent_environment())
+
+
+def check_expected(expected: str, name: str, *digests: str) -> None:
+    """Make sure that the image to change is the one that is expected.
+
+    Args:
+        expected: its digest; empty for any.
+        name: the image as a message names it.
+        digests: of its manifest, and of the index that lists it.
+
+    Raises:
+        InputError: it is another one.
+    """
+    if expected and expected not in digests:
+        raise InputError(
+            f"{name} has the digest {digests[0]} by now, not {expected}",
+            hint="look at what has changed, then give the new digest to --expect-digest",
+        )

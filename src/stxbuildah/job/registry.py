@@ -1,0 +1,275 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Carrying out an update where the image lies, in a registry or in a file: nothing is pulled, unpacked or run."""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from contextvars import copy_context
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import attrs
+
+from stxbuildah import log
+from stxbuildah.errors import BuildError
+from stxbuildah.job.artifact import StoredInventory
+from stxbuildah.job.delivery import Delivered, deliver
+from stxbuildah.job.image import path_variable
+from stxbuildah.job.layertrees import LayerTrees
+from stxbuildah.job.outcome import InstalledLists, check_visible, image_change, installed_lists
+from stxbuildah.job.publish import NewLayer, make_layer, store_name
+from stxbuildah.job.records import write_records
+from stxbuildah.job.remote import RemoteBase, RemoteImage
+from stxbuildah.job.replacing import EarlierUpdates
+from stxbuildah.job.sources import Sources
+from stxbuildah.job.workspace import Folders
+from stxbuildah.layer.content import wheel_content
+from stxbuildah.layer.indexcache import IndexCache
+from stxbuildah.layer.indexfile import LayerIndex
+from stxbuildah.layer.inventory import take_inventory
+from stxbuildah.layer.layerindex import index_layer
+from stxbuildah.layer.layertar import write_plain
+from stxbuildah.layer.overlaid import OverlaidTree
+from stxbuildah.layer.stacked import StackedTree
+from stxbuildah.layer.tarmember import Limits
+from stxbuildah.layer.updates import split_updates
+from stxbuildah.model.descriptor import Document
+from stxbuildah.model.inventory import Inventory
+from stxbuildah.model.layer import LayerContent
+from stxbuildah.model.location import ImageLocation, Transport
+from stxbuildah.model.reference import ImageReference
+from stxbuildah.model.update import Action, ImageChange, UpdatePlan, UpdateRequest, UpdateResult
+
+if TYPE_CHECKING:
+    from stxbuildah.registry.client import RegistryClient
+
+Say = Callable[[str], None]
+
+
+@attrs.define(kw_only=True)
+class ChangedImage:
+    """One image of the update, and what was found and made for it so far.
+
+    Attributes:
+        remote: the image to change.
+        indexes: what its layers do.
+        tree: its files.
+        inventory: what is in it.
+        content: the new layer.
+        after: what will be in the new image.
+        layer: the new layer and documents.
+        replaced: layers of earlier updates that the new one stands for.
+    """
+
+    remote: RemoteImage
+    indexes: tuple[LayerIndex, ...]
+    tree: StackedTree
+    inventory: Inventory
+    content: LayerContent = attrs.field(factory=lambda: LayerContent(()))
+    after: Inventory | None = None
+    layer: NewLayer | None = None
+    lists: "Future[InstalledLists] | None" = None
+    replaced: int = 0
+
+    @property
+    def made(self) -> NewLayer:
+        """The new layer."""
+        if self.layer is None:
+            raise BuildError("no layer was written")
+        return self.layer
+
+    @property
+    def listed(self) -> InstalledLists:
+        """What was and what is installed."""
+        if self.lists is None:
+            raise BuildError("no layer was written")
+        return self.lists.result()
+
+
+@attrs.define(kw_only=True)
+class RegistryUpdate:
+    """An update in the registry lane, and what its steps have found so far."""
+
+    request: UpdateRequest
+    plan: UpdatePlan
+    base: RemoteBase
+    client: "Callable[[], RegistryClient]"
+    folders: Folders
+    folder: Path
+    sources: Sources
+    records: Path
+    pool: ThreadPoolExecutor
+    stack: ExitStack
+    say: Say
+    images: list[ChangedImage] = attrs.field(factory=list)
+    delivered: Delivered | None = None
+    written: tuple[Path, ...] = ()
+    seconds: list[tuple[str, float]] = attrs.field(factory=list)
+
+    def execute(self) -> UpdateResult:
+        """Carry out every step of the plan in its order."""
+        perform: dict[Action, Callable[[], None]] = {
+            Action.DOWNLOAD: self.sources.download,
+            Action.READ_LAYERS: self._read_layers,
+            Action.BUILD_MODULE: self._build_modules,
+            Action.FETCH_REQUIREMENTS: self._fetch_requirements,
+            Action.INSTALL_WHEELS: self._install_wheels,
+            Action.WRITE_LAYER: self._write_layers,
+            Action.PUSH: self._deliver,
+            Action.WRITE_IMAGE: self._deliver,
+            Action.RECORD: self._record,
+        }
+        for step in self.plan.steps:
+            self.say(" ".join((step.action.value, *step.subjects)))
+            with self._timed(step.action), log.bound(step=step.action.value):
+                perform[step.action]()
+        return self._result()
+
+    @contextmanager
+    def _timed(self, action: Action) -> Iterator[None]:
+        start = time.monotonic()
+        yield
+        self.seconds.append((action.value, time.monotonic() - start))
+
+    @property
+    def name(self) -> ImageReference:
+        """The result's name."""
+        return store_name(self.plan.inputs.target, self.base.reference)
+
+    def _read_layers(self) -> None:
+        trees = self._trees()
+        for remote in self.base.images:
+            indexes = trees.indexes(remote)
+            tree = trees.tree(remote, indexes)
+            inventory = take_inventory(tree, path_variable(remote.image), self.request.install.python)
+            self.images.append(ChangedImage(remote=remote, indexes=indexes, tree=tree, inventory=inventory))
+
+    def _trees(self) -> LayerTrees:
+        return LayerTrees(base=self.base, cache=self._cache(), offered=self._offered, say=self.say)
+
+    def _offered(self, image: RemoteImage) -> Mapping[str, LayerIndex]:
+        reference = self.base.location.reference
+        if reference is None or self.base.location.transport is not Transport.REGISTRY:
+            return {}
+        if not self.request.lanes.trust_inventory:
+            return {}
+        return self._stored_inventory().offered(reference, image)
+
+    def _stored_inventory(self) -> StoredInventory:
+        return StoredInventory(client=self.client(), cache=IndexCache(self.folders.cache / "stored-inventories"))
+
+    def _build_modules(self) -> None:
+        self.sources.build_modules(self.images[0].inventory)
+
+    def _fetch_requirements(self) -> None:
+        for image in self.images:
+            self.sources.fetch_requirements(image.inventory)
+
+    def _install_wheels(self) -> None:
+        broken = self.request.install.break_system_packages
+        for image in self.images:
+            made = wheel_content(image.tree, image.inventory, self.sources.wheels, break_system_packages=broken)
+            image.content = made.content
+            image.after = take_inventory(
+                OverlaidTree(image.tree, image.content),
+                path_variable(image.remote.image),
+                self.request.install.python,
+            )
+            check_visible(self.sources.wheels, image.after)
+            image.lists = self.pool.submit(
+                copy_context().run, installed_lists, image.tree, image.inventory, image.content, image.after
+            )
+
+    def _write_layers(self) -> None:
+        for number, image in enumerate(self.images):
+            folder = self.folder / f"image-{number}"
+            folder.mkdir()
+            earlier = self._earlier_updates(image, folder) if self.request.replace_updates else None
+            if earlier is not None:
+                image.content = earlier.with_new(image.content)
+                image.replaced = len(earlier.layers)
+            image.layer = make_layer(
+                self.request, self.plan.inputs, image.remote.image, image.content, wheels=self.sources.wheels,
+                folder=folder, replaced=earlier.split if earlier else None,
+            )  # fmt: skip
+
+    def _earlier_updates(self, image: ChangedImage, folder: Path) -> EarlierUpdates | None:
+        split = split_updates(image.remote.image.documents)
+        if split is None:
+            return None
+        files = []
+        for number, layer in enumerate(split.updates):
+            files.append(folder / f"update-{number}.tar")
+            with self.base.source.blob(layer.descriptor) as chunks:
+                write_plain(chunks, files[-1], diff_id=layer.diff_id, limit=Limits().total)
+        below = self._trees().tree(image.remote, image.indexes[: -len(files)])
+        return EarlierUpdates(split=split, layers=files, below=below)
+
+    def _deliver(self) -> None:
+        inputs = self.plan.inputs
+        place = inputs.destination or ImageLocation(transport=Transport.REGISTRY, reference=inputs.target.qualified)
+        made = {image.remote.manifest.digest: image.made for image in self.images}
+        self.delivered = deliver(self.base, made, place, client=self.client, pool=self.pool)
+        log.info("update.delivered", place=str(place), digest=self.delivered.digest)
+        for image in self.images:
+            self._keep_inventory(image, place)
+
+    def _keep_inventory(self, image: ChangedImage, place: ImageLocation) -> None:
+        """Keep what is known of the new image: here for this machine's next update, beside the image for others'."""
+        made, new = image.made, self._new_manifest(image)
+        with self._cache().making(made.blob.digest) as path:
+            index_layer(_pieces(made.file), what="the new layer", diff_id=made.blob.diff_id, target=path)
+        wanted = place.transport is Transport.REGISTRY and self.request.lanes.store_inventory
+        if not wanted or place.reference is None:
+            return
+        known = [layer.digest for layer in image.remote.layers[: len(image.remote.layers) - image.replaced]]
+        files = [self._index_file(digest) for digest in (*known, made.blob.digest)]
+        listed = [str(layer["digest"]) for layer in json.loads(new.data)["layers"]]
+        self._stored_inventory().store(place.reference, new, list(zip(listed, files, strict=True)), self.folder)
+
+    def _index_file(self, digest: str) -> Path:
+        """Give the file of a layer's index: our own, else the one that was stored beside the base."""
+        own = self._cache().path(digest)
+        return own if own.exists() else self._stored_inventory().cache.path(digest)
+
+    def _cache(self) -> IndexCache:
+        return IndexCache(self.folders.cache / "layers")
+
+    def _new_manifest(self, image: ChangedImage) -> Document:
+        if self.delivered is None:
+            raise BuildError("no image was written")
+        return self.delivered.manifests[image.remote.manifest.digest]
+
+    def _record(self) -> None:
+        self.written = write_records(self.records, self.name, self.images[0].listed.after)
+
+    def _result(self) -> UpdateResult:
+        inputs = self.plan.inputs
+        return UpdateResult(
+            reference=inputs.target.qualified if self.request.push else self.name,
+            location=inputs.destination,
+            digest=self.delivered.digest if self.delivered else "",
+            pushed=self.request.push,
+            base=self.base.reference,
+            base_digest=self.base.document.digest,
+            lane=self.plan.lane,
+            reason=self.plan.reason,
+            images=tuple(self._change(image) for image in self.images),
+            records=self.written,
+            seconds=tuple(self.seconds),
+        )
+
+    def _change(self, image: ChangedImage) -> ImageChange:
+        new, old = self._new_manifest(image).digest, image.remote.manifest.digest
+        return image_change(
+            new, old, image.made.blob, image.content, image.listed,
+            platform=image.remote.platform, replaced=image.replaced,
+        )  # fmt: skip
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as stream:
+        while chunk := stream.read(1 << 18):
+            yield chunk
