@@ -10,6 +10,7 @@ from pathlib import Path
 
 from stxbuildah.errors import DiskFullError, InputError
 from stxbuildah.layer.inflate import inflated
+from stxbuildah.transport.documents import shown
 from stxbuildah.transport.files import file_chunks
 from stxbuildah.transport.layerform import is_compressed, unpacked_limit
 from stxbuildah.transport.membertable import MemberKind, MemberPlace, read_members
@@ -38,7 +39,7 @@ class ArchiveFiles:
         if member is None:
             return None
         if member.kind is MemberKind.LINK:
-            raise InputError(f"{path} in {self._name} is a link, which is not followed")
+            raise InputError(f"{shown(path)} in {self._name} is a link, which is not followed")
         return member.size
 
     @contextmanager
@@ -49,7 +50,9 @@ class ArchiveFiles:
             InputError: it is not there, or a link.
         """
         if self.size(path) is None:
-            raise InputError(f"{self._name} has no file {path}", hint="it may be cut off: copy or build it again")
+            raise InputError(
+                f"{self._name} has no file {shown(path)}", hint="it may be cut off: copy or build it again"
+            )
         member = self._members[path]
         yield file_chunks(self._descriptor, member.offset, member.offset + member.size)
 

@@ -22,7 +22,7 @@ from stxbuildah.model.descriptor import Descriptor, Document
 from stxbuildah.model.image import DOCKER_MANIFEST
 from stxbuildah.model.reference import ImageReference
 from stxbuildah.transport.archivefiles import ArchiveFiles, opened_archive
-from stxbuildah.transport.documents import MAXIMUM_DOCUMENT, text_of
+from stxbuildah.transport.documents import MAXIMUM_DOCUMENT, shown, shown_list, text_of
 from stxbuildah.transport.files import read_file
 from stxbuildah.transport.layerform import DOCKER_CONFIG, DOCKER_PLAIN_LAYER, is_compressed, unpacked_limit
 from stxbuildah.transport.verified import verified
@@ -119,7 +119,7 @@ class DockerArchiveSource:
             with self._files.chunks(path) as chunks:
                 size = sum(len(piece) for piece in self._inflated(chunks, unpacked_limit(size)))
         value: Json = {"mediaType": DOCKER_PLAIN_LAYER, "digest": diff_id, "size": size}
-        descriptor = Descriptor.from_json(value, f"the layer {listed_path} of {self.name}")
+        descriptor = Descriptor.from_json(value, f"the layer {shown(listed_path)} of {self.name}")
         return _Blob(descriptor=descriptor, path=path, compressed=compressed)
 
     def _inflated(self, chunks: Iterator[bytes], limit: int) -> Iterator[bytes]:
@@ -138,7 +138,7 @@ class DockerArchiveSource:
         return posixpath.normpath(posixpath.join(posixpath.dirname(path), target)) if target else path
 
     def _lacks(self, what: str) -> InputError:
-        return InputError(f"{self.name} is damaged: the archive has no {what}", hint="save the image again")
+        return InputError(f"{self.name} is damaged: the archive has no {shown(what)}", hint="save the image again")
 
 
 @contextmanager
@@ -186,7 +186,7 @@ def _entry(image: dict[str, Json]) -> _Entry:
 
 def _chosen(entries: tuple[_Entry, ...], reference: ImageReference | None, name: str) -> _Entry:
     found = [entry for entry in entries if reference is None or reference.qualified in _references(entry)]
-    names = ", ".join(tag for entry in entries for tag in entry.names)
+    names = shown_list(tag for entry in entries for tag in entry.names)
     if not found:
         raise InputError(f"there is no image {name}", hint=f"the archive holds: {names or 'images without names'}")
     if len({entry.config for entry in found}) > 1:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What JSON documents from strangers list."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from stxbuildah.layer.documents import Json, as_list, as_object, parsed
 from stxbuildah.model.descriptor import Descriptor, Document
@@ -9,6 +9,8 @@ from stxbuildah.model.image import DOCKER_MANIFEST, OCI_MANIFEST
 
 # What containers/image accepts of a manifest and of a configuration (internal/iolimits).
 MAXIMUM_DOCUMENT = 4 * 1024**2
+_MOST_SHOWN = 20
+_LONGEST_SHOWN = 200
 
 
 def objects_of(document: dict[str, Json], key: str) -> Iterator[dict[str, Json]]:
@@ -38,3 +40,16 @@ def listed_blobs(manifest: Document) -> Iterator[Descriptor]:
         yield Descriptor.from_json(content.get("config"), "the configuration of the image")
         for number, layer in enumerate(objects_of(content, "layers"), 1):
             yield Descriptor.from_json(layer, f"layer {number} of the image")
+
+
+def shown(text: str) -> str:
+    """Give a stranger's text for a message: nothing in it moves the terminal's cursor, and it is not endless."""
+    cut = text[:_LONGEST_SHOWN] + ("..." if len(text) > _LONGEST_SHOWN else "")
+    return cut if cut.isprintable() else ascii(cut)
+
+
+def shown_list(texts: Iterable[str]) -> str:
+    """Give strangers' texts for a message, each once, in their order, as far as they are not too many."""
+    distinct = list(dict.fromkeys(texts))
+    more = [f"and {len(distinct) - _MOST_SHOWN} more"] if len(distinct) > _MOST_SHOWN else []
+    return ", ".join([shown(text) for text in distinct[:_MOST_SHOWN]] + more)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from stxbuildah.errors import InputError
+from stxbuildah.transport.documents import shown
 
 _CHUNK = 256 * 1024
 
@@ -49,7 +50,7 @@ def read_file(files: ImageFiles, path: str, limit: int, name: str) -> bytes | No
     if size is None:
         return None
     if size > limit:
-        raise InputError(f"{name} is damaged: {path} has {size} bytes, more than the {limit} that are accepted")
+        raise InputError(f"{name} is damaged: {shown(path)} has {size} bytes, more than the {limit} that are accepted")
     with files.chunks(path) as chunks:
         return b"".join(chunks)[: limit + 1]
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from stxbuildah.errors import InputError
 from stxbuildah.layer.documents import as_object, parsed
 from stxbuildah.model.descriptor import Descriptor, Document
-from stxbuildah.transport.documents import MAXIMUM_DOCUMENT, objects_of, text_of
+from stxbuildah.transport.documents import MAXIMUM_DOCUMENT, objects_of, shown_list, text_of
 from stxbuildah.transport.files import ImageFiles, read_file
 from stxbuildah.transport.verified import verified
 
@@ -121,7 +121,7 @@ def check_layout(data: bytes | None, name: str) -> None:
 
 def _chosen(images: tuple[tuple[str, Descriptor], ...], tag: str, name: str) -> Descriptor:
     found = [descriptor for found_tag, descriptor in images if not tag or found_tag == tag]
-    names = ", ".join(sorted({tag for tag, _ in images if tag})) or "none of them has a name"
+    names = shown_list(tag for tag, _ in images if tag) or "none of them has a name"
     if not found:
         raise InputError(f"there is no image {name}", hint=f"the layout holds: {names}" if images else "it is empty")
     # The same image may have several names.

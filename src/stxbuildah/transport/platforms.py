@@ -14,7 +14,7 @@ from stxbuildah.errors import InputError
 from stxbuildah.layer.documents import Json, encoded, parsed
 from stxbuildah.model.descriptor import Descriptor, Document, Platform
 from stxbuildah.model.image import DOCKER_MANIFEST, DOCKER_MANIFEST_LIST, OCI_INDEX, OCI_MANIFEST
-from stxbuildah.transport.documents import objects_of, text_of
+from stxbuildah.transport.documents import objects_of, shown_list, text_of
 
 _INDEXES = frozenset({OCI_INDEX, DOCKER_MANIFEST_LIST})
 _REFERENCE_TYPE = "vnd.docker.reference.type"
@@ -120,7 +120,7 @@ def chosen_image(images: IndexedImages, wanted: Platform, name: str) -> Descript
         for descriptor, listed in images.images:
             if (listed.os, listed.architecture, listed.variant) == (wanted.os, wanted.architecture, variant):
                 return descriptor
-    present = ", ".join(dict.fromkeys(str(listed) for _, listed in images.images))
+    present = shown_list(str(listed) for _, listed in images.images)
     raise InputError(
         f"{name} has no image for {wanted}",
         hint=f"it has images for {present}; choose one with --platform" if present else "it lists no images at all",
