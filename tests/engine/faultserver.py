@@ -5,6 +5,19 @@
         ...  # use server.address in place of registry.address
         assert server.sent("/blobs/") == 1000 + len(blob)
 
+Some that are asked for often:
+
+    Fault(status=429, headers={"Retry-After": "1"}, times=2)             limits twice, then lets through
+    Fault(method="PATCH", reset_request_at=10**6)                        breaks an upload off in its middle
+    Fault(method="PATCH", status=404, code="BLOB_UPLOAD_UNKNOWN")        has lost the upload
+    Fault(method="PUT", path="/blobs/uploads/", reset_at=BEFORE)         takes the blob, and the answer is lost
+    Fault(method="POST", without=("mount", "from"), times=-1)            does not mount
+    Fault(path="/referrers/", status=404, times=-1)                      knows nothing of referrers
+    Fault(method="HEAD", status=405, times=-1)                           takes no HEAD
+    Fault(headers={"Docker-Content-Digest": None}, times=-1)             names no digests
+    Fault(method="GET", path="/blobs/", request_headers={"range": None}, times=-1)   gives whole blobs only
+    tokens=Tokens(uses=3)                                                wants tokens, which expire soon
+
 Bodies pass in pieces in both directions, so that a fault at a byte strikes a transfer under way. ``Host`` is passed on,
 so a registry's absolute ``Location`` leads back to this server. The registry may be any that speaks plain HTTP:
 docker-registry (fixture ``registry``) or the one in memory (tests/unit/registry_client/memory.py).

@@ -139,7 +139,8 @@ def add_to_fallback(
     """List a referrer under the tag of its subject.
 
     Registries cannot write only if nobody else did, so the list is read again after it was written; an entry that was
-    seen once, and is missing then, was lost to another writer and is written again.
+    seen once, and is missing then, was lost to another writer and is written again. Who read before that and writes
+    after it still loses an entry; the specification's tag schema leaves no way to see that.
 
     Args:
         session: asks the registry.

@@ -2,10 +2,10 @@
 """Writing a blob into a registry, gone on with after a break.
 
 OCI distribution specification, "Pushing blobs". A small blob goes by one PUT. A larger one goes by one PATCH without a
-Content-Range, as every program sends it, because registries differ in what they make of chunks: Artifact Registry of
-Google takes none, GitHub's takes up to 4 MiB, and Amazon's tells a wrong Range after the first
+Content-Range, as docker and podman send it, because registries differ in what they make of chunks: Artifact Registry
+of Google takes none, GitHub's takes up to 4 MiB, and Amazon's tells a wrong Range after the first
 (https://github.com/aws/containers-roadmap/issues/2831). Chunks follow only after a break, from where the registry
-says that it stands; where even that fails the upload begins anew.
+says that it stands. Where it does not know, as docker-registry 2.8 after a PATCH that broke, the upload begins anew.
 """
 
 from collections.abc import Callable, Iterator
@@ -167,15 +167,18 @@ class BlobUpload:
         """Ask the registry where the upload stands; begin anew where it does not know."""
         if not self._location:
             return
+        why = fault
         if not _lost(fault) and fault.code != "DIGEST_INVALID":
             try:
                 with self._request("GET", self._location, expect={200, 202, 204}) as response:
                     self._follow(response)
                     self._position = _stands_at(response, self._descriptor.size)
             except RegistryFault as unknown:
-                log.debug("registry.upload_lost", what=self._what, error=str(unknown))
+                why = unknown
             else:
                 return
+        log.debug("registry.upload_begun_anew", what=self._what, fault=str(why))
+        # Also when it is said to be unknown: behind one address there may be several registries, of which one knows it.
         self._cancel()
 
     def _exists(self) -> bool:

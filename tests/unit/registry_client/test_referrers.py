@@ -2,19 +2,17 @@
 """What refers to an image: asked of the registry, or kept under a tag where it does not know."""
 
 import json
-import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from stxbuildah.errors import InputError
+from stxbuildah.errors import InputError, RegistryError
 from stxbuildah.model.descriptor import Document
 from stxbuildah.model.image import OCI_INDEX, OCI_MANIFEST
 from stxbuildah.model.reference import ImageReference
 from stxbuildah.registry.client import RegistryClient
 from stxbuildah.registry.referrers import entry_of, next_page
 from tests.engine.faultrules import Fault
-from tests.unit.registry_client.conftest import Front, Scene
+from tests.unit.registry_client.conftest import Front
 from tests.unit.registry_client.memory import MemoryRegistry, digest_of
 
 SUBJECT = digest_of(b"the image")
@@ -117,18 +115,24 @@ def test_a_list_that_another_writer_replaced_is_written_again(
     assert len(server.asked("PUT", TAG)) == 3
 
 
-def test_writers_at_the_same_time_lose_nothing(scene: Scene, registry: MemoryRegistry) -> None:
+def test_an_entry_that_another_writer_lost_is_written_again(
+    registry: MemoryRegistry, front: Front, client: RegistryClient
+) -> None:
     registry.referrers = False
-    together = threading.Barrier(3)
+    client.put_referrer(named(registry.address), referrer(1), SUBJECT)
+    # What is read after the list was written lacks the entry that was there before.
+    lost = json.dumps({"schemaVersion": 2, "manifests": [entry_of(referrer(2))]}).encode()
+    server = front(Fault(method="GET", path=TAG, skip=1, status=200, headers={"Content-Type": OCI_INDEX}, body=lost))
+    client.put_referrer(named(server.address), referrer(2), SUBJECT)
+    assert listed(client, registry.address) == {referrer(1).digest, referrer(2).digest}
+    assert len(server.asked("PUT", TAG)) == 2
 
-    def work(number: int) -> None:
-        client = scene.client()
-        together.wait(60)
-        client.put_referrer(named(registry.address), referrer(number), SUBJECT)
 
-    with ThreadPoolExecutor(3) as threads:
-        list(threads.map(work, range(3)))
-    assert listed(scene.client(), registry.address) == {referrer(number).digest for number in range(3)}
+def test_a_list_that_others_write_each_time(registry: MemoryRegistry, front: Front, client: RegistryClient) -> None:
+    registry.referrers = False
+    server = front(Fault(method="PUT", path=TAG, status=201, times=-1))
+    with pytest.raises(RegistryError, match="has no list of referrers that stays"):
+        client.put_referrer(named(server.address), referrer(1), SUBJECT)
 
 
 @pytest.mark.parametrize(
