@@ -138,7 +138,8 @@ def test_inside_an_unprivileged_container(
     seen = {"/usr": "ro", sys.prefix: "ro", str(Path(__file__).parents[2]): "ro", str(wheel.parent): "ro"}
     volumes = [word for path, mode in seen.items() for word in ("--volume", f"{path}:{path}:{mode}")]
     argv = [
-        "podman", "run", "--rm", "--network", "host", "--cap-drop", "all", "--env", "HOME=/tmp", "--workdir", "/tmp", *volumes,
+        "podman", "run", "--rm", "--network", "host", "--cap-drop", "all", "--env", "HOME=/tmp", "--workdir", "/tmp",
+        *volumes,
         str(base_image), str(Path(sys.executable).with_name("stxb")), "update", "--from", str(registry_base),
         "--wheel", str(wheel), "--push", *PLAIN, "--tag", "nested", "--format", "json",
     ]  # fmt: skip

@@ -11,7 +11,7 @@ import attrs
 
 from stxbuildah import log
 from stxbuildah.engine.process import parent_environment
-from stxbuildah.errors import HostError, InputError, StxbError
+from stxbuildah.errors import BuildError, HostError, InputError, StxbError
 from stxbuildah.job.engine import Engine, opened_engine
 from stxbuildah.job.workspace import Folders
 from stxbuildah.model.stored import StoredImage
@@ -63,7 +63,14 @@ class Found:
 class _Local:
     engine: Engine | None = None
     stored: StoredImage | None = None
-    fault: str = ""
+    error: StxbError | None = None
+
+    @property
+    def fault(self) -> str:
+        """Why no engine works here; empty when one does."""
+        if self.error is None:
+            return ""
+        return ": ".join((self.error.message, *self.error.details[-1:]))
 
 
 @attrs.frozen(kw_only=True)
@@ -89,6 +96,8 @@ def found_out(request: UpdateRequest, inputs: UpdateInputs, pool: ThreadPoolExec
         if inputs.source is None and not asks_registry(request, inputs):
             here = local.result()
             if not asks_registry(request, inputs, engine_fault=here.fault):
+                if isinstance(here.error, BuildError):
+                    raise here.error
                 yield _found(here)
                 return
         from stxbuildah.job.remote import opened_client
@@ -106,9 +115,10 @@ def _local(request: UpdateRequest, inputs: UpdateInputs, stack: ExitStack) -> _L
     try:
         engine = stack.enter_context(opened_engine(request.host, request.access, request.retry))
         return _Local(engine=engine, stored=None if only_registry else engine.store.read(inputs.base))
-    except HostError as error:
+    except (HostError, BuildError) as error:
+        # Programs that are there and fail, as in a container without privileges, say so in many ways.
         log.info("engine.unusable", reason=error.message)
-        return _Local(fault=error.message)
+        return _Local(error=error)
 
 
 def _remote(
