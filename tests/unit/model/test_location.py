@@ -4,7 +4,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stxbuildah.errors import InputError
@@ -73,6 +73,7 @@ def test_what_is_no_location_is_refused_with_a_hint(text: str, message: str, hin
     assert hint in caught.value.hint
 
 
+@settings(deadline=None)
 @given(st.text(max_size=40) | st.from_regex(r"\A(oci|oci-archive|docker-archive|docker|dir):[a-zA-Z0-9:@/._-]{0,20}\Z"))
 def test_every_location_survives_its_own_name(text: str) -> None:
     try:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stxbuildah.errors import DiskFullError, InputError
@@ -68,6 +68,7 @@ def test_a_place_that_cannot_be_written_to_is_told(tmp_path: Path) -> None:
     assert str(tmp_path / "file") in caught.value.hint
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=20), max_size=5))
 def test_the_right_content_passes_unchanged(pieces: list[bytes]) -> None:
     content = b"".join(pieces)
@@ -75,6 +76,7 @@ def test_the_right_content_passes_unchanged(pieces: list[bytes]) -> None:
     assert list(verified(pieces, descriptor, "x")) == pieces
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=40), st.binary(max_size=40))
 def test_any_other_content_comes_to_no_orderly_end(content: bytes, other: bytes) -> None:
     descriptor = Descriptor(media_type="x/y", digest=digest_of(content), size=len(content))

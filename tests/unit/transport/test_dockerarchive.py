@@ -115,6 +115,20 @@ def test_compressed_layers_are_recognised_inside(tmp_path: Path, compress: Calla
     assert read(location) == read(f"docker-archive:{tmp_path}/plain")
 
 
+def test_an_archive_may_be_both_a_layout_and_a_docker_archive(tmp_path: Path) -> None:
+    # Docker from 25 on; with containerd's store the layers are compressed, as they came.
+    manifest = json.loads(IMAGE.document.data)
+    entry: Json = {
+        "Config": f"blobs/sha256/{digest_of(IMAGE.config)[7:]}",
+        "RepoTags": ["x:1"],
+        "Layers": [f"blobs/sha256/{layer['digest'][7:]}" for layer in manifest["layers"]],
+        "LayerSources": {},
+    }
+    location = saved(tmp_path, {**layout_files({"1": IMAGE}), "manifest.json": to_json([entry])})
+    assert blobs_of(IMAGE) < set(read(f"{location}:x:1").values())
+    assert read(f"oci-archive:{tmp_path}/saved.tar:1") == IMAGE.blobs
+
+
 def test_a_layer_may_be_a_link_to_that_of_another_image(tmp_path: Path) -> None:
     files = docker_archive_files({"x:1": IMAGE})
     first, second = (f"{digest_of(layer)[7:]}.tar" for layer in IMAGE.layers)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stxbuildah.errors import InputError, StxbError
@@ -65,6 +65,7 @@ def read_layout(files: ImageFiles) -> None:
     list(listed_blobs(document))
 
 
+@settings(deadline=None)
 @given(st.data(), st.sampled_from(["index.json", "oci-layout"]))
 def test_whatever_a_layout_says_is_read_or_refused(choice: st.DataObject, name: str) -> None:
     files = layout_files({"1.0": IMAGE})
@@ -79,16 +80,17 @@ def test_whatever_a_layout_says_is_read_or_refused(choice: st.DataObject, name: 
             return
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_whatever_a_docker_archive_says_is_read_or_refused(choice: st.DataObject) -> None:
     files = docker_archive_files({"x:1": IMAGE})
     config, layer = sorted(set(files) - {"manifest.json"}, key=lambda name: name.endswith(".tar"))
     manifest: Json = [{"Config": config, "RepoTags": ["x:1"], "Layers": [layer]}]
-    settings: Json = {"os": "linux", "rootfs": {"diff_ids": [f"sha256:{layer[:64]}"]}}
+    configuration: Json = {"os": "linux", "rootfs": {"diff_ids": [f"sha256:{layer[:64]}"]}}
     changed = (
         {"manifest.json": to_json(mutated(manifest, choice))}
         if choice.draw(st.booleans())
-        else {config: to_json(mutated(settings, choice))}
+        else {config: to_json(mutated(configuration, choice))}
     )
     with in_memory({**files, **changed}) as archive:
         try:
@@ -97,6 +99,7 @@ def test_whatever_a_docker_archive_says_is_read_or_refused(choice: st.DataObject
             return
 
 
+@settings(deadline=None)
 @given(VALUES)
 def test_whatever_an_index_says_is_read_or_refused(value: Json) -> None:
     for index in (Document(OCI_INDEX, to_json(value)), Document(OCI_INDEX, to_json({"manifests": [value]}))):
@@ -107,6 +110,7 @@ def test_whatever_an_index_says_is_read_or_refused(value: Json) -> None:
             continue
 
 
+@settings(deadline=None)
 @given(VALUES)
 def test_whatever_a_manifest_says_is_read_or_refused(value: Json) -> None:
     for content in (value, {"config": value, "layers": [value]}):

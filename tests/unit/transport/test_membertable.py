@@ -7,7 +7,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stxbuildah.errors import InputError
@@ -46,6 +46,7 @@ NAMES = st.lists(
 ).map("/".join)  # fmt: skip
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(NAMES, st.binary(max_size=1500), max_size=8),
     st.sampled_from([tarfile.PAX_FORMAT, tarfile.GNU_FORMAT]),
@@ -62,6 +63,7 @@ def test_members_lie_where_the_archive_has_them(files: dict[str, bytes], tar_for
     assert found == files
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_a_damaged_archive_is_refused_or_read_within_its_bounds(choice: st.DataObject) -> None:
     data = bytearray(tar({"a/b": b"x" * 700, "c" * 120: b"y"}))
