@@ -8,11 +8,9 @@ as if it were missing, and every length and offset of one with the right checksu
 import os
 import weakref
 import zlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import NamedTuple, NoReturn, Self
-
-import attrs
+from typing import NoReturn, Self
 
 from stxbuildah import log
 from stxbuildah.errors import InputError
@@ -22,6 +20,7 @@ from stxbuildah.layer.indexformat import (
     HEADER_REST,
     HEADER_SIZE,
     HEADER_START,
+    IMPLICIT,
     MAGIC,
     MAXIMUM_TABLES,
     NO_CONTENT,
@@ -33,6 +32,7 @@ from stxbuildah.layer.indexformat import (
     decode,
     key_of,
 )
+from stxbuildah.layer.indexvalues import DecodedFolder, Folder, IndexTables, Row
 from stxbuildah.model.tree import Entry, Kind
 
 _KINDS = {
@@ -42,62 +42,10 @@ _KINDS = {
     RowKind.OTHER: Kind.OTHER,
     RowKind.LINK: Kind.FILE,
 }
+__all__ = ["Folder", "LayerIndex"]
+
 # Entries of folders that are kept decoded; more would cost more memory than the time is worth.
 _MAXIMUM_DECODED = 50_000
-
-
-@attrs.frozen
-class Folder:
-    """What a layer does in one folder.
-
-    Attributes:
-        entries: what the layer has there, by name.
-        whiteouts: names of layers below that go away.
-        opaque: everything that layers below have in the folder goes away.
-        links: by name, what the header of a hard link says, whose ``target`` is an absolute path that the layer itself
-            does not have; these names are not among the entries.
-    """
-
-    entries: Mapping[str, Entry]
-    whiteouts: frozenset[str] = frozenset()
-    opaque: bool = False
-    links: Mapping[str, Entry] = attrs.field(factory=dict)
-
-
-class _Row(NamedTuple):
-    """One row of a block, decoded; ``position`` is the row's own place in the tables."""
-
-    kind: RowKind
-    name: str
-    entry: Entry
-    content: int
-    origin: int
-    position: int
-
-
-@attrs.frozen
-class _Decoded:
-    """A folder's block, decoded; contents by name, for the files that have one."""
-
-    folder: Folder
-    contents: Mapping[str, int]
-
-
-@attrs.frozen(kw_only=True)
-class IndexTables:
-    """The tables of an index, as they are in the file (``indexformat``).
-
-    Attributes:
-        blocks: one for each folder.
-        offsets: of the blocks.
-        contents: the content table.
-        contents_size: bytes of all contents.
-    """
-
-    blocks: memoryview
-    offsets: memoryview
-    contents: memoryview
-    contents_size: int
 
 
 class LayerIndex:
@@ -125,7 +73,7 @@ class LayerIndex:
         self._diff_id = diff_id
         self._content_table = len(tables) - contents * CONTENT.size
         self._blocks_end = self._content_table - folders * OFFSET.size
-        self._decoded: dict[bytes, _Decoded] = {}
+        self._decoded: dict[bytes, DecodedFolder] = {}
         self._decoded_entries = 0
         self._finalizer = weakref.finalize(self, os.close, descriptor)
 
@@ -181,13 +129,15 @@ class LayerIndex:
         return self._diff_id
 
     @property
-    def root(self) -> Entry:
-        """The root folder, as the layer has it.
+    def root(self) -> Entry | None:
+        """The root folder, as the layer's tar has it; None when the tar has no member for it.
 
         Raises:
             InputError: the index is malformed.
         """
         _, start, end = self._block(0)
+        if BLOCK.unpack_from(self._tables, start)[1] & IMPLICIT:
+            return None
         first = next(self._rows(start, end), None)
         return first.entry if first is not None else self._malformed()
 
@@ -199,7 +149,8 @@ class LayerIndex:
                 key, start, end = self._block(number)
                 keys.append(key)
                 self._decode(key, start, end)
-            return keys == sorted(set(keys)) and keys[0] == b"" and self.root.kind is Kind.DIRECTORY
+            root = self.root
+            return keys == sorted(set(keys)) and keys[0] == b"" and (root is None or root.kind is Kind.DIRECTORY)
         except InputError:
             return False
 
@@ -257,7 +208,7 @@ class LayerIndex:
     # --- for writing it anew ---
 
     @property
-    def tables(self) -> "IndexTables":
+    def tables(self) -> IndexTables:
         """The tables as they are in the file."""
         return IndexTables(
             blocks=memoryview(self._tables)[: self._blocks_end],
@@ -280,7 +231,7 @@ class LayerIndex:
 
     # --- inside ---
 
-    def _folder(self, path: str) -> _Decoded | None:
+    def _folder(self, path: str) -> DecodedFolder | None:
         try:
             key = key_of(path)
         except UnicodeEncodeError:
@@ -305,7 +256,7 @@ class LayerIndex:
                 high = middle
         return None
 
-    def _remember(self, key: bytes, decoded: _Decoded) -> None:
+    def _remember(self, key: bytes, decoded: DecodedFolder) -> None:
         self._decoded_entries += len(decoded.folder.entries) + 1
         if self._decoded_entries > _MAXIMUM_DECODED:
             self._decoded = {}
@@ -324,7 +275,7 @@ class LayerIndex:
         (length, _, _) = BLOCK.unpack_from(self._tables, start)
         return self._tables[start + BLOCK.size : start + BLOCK.size + length], start, end
 
-    def _rows(self, start: int, end: int) -> Iterator[_Row]:
+    def _rows(self, start: int, end: int) -> Iterator[Row]:
         length, _, count = BLOCK.unpack_from(self._tables, start)
         first = start + BLOCK.size + length
         place = first + count * ROW.size
@@ -340,9 +291,9 @@ class LayerIndex:
             name, target = decode(tables[place:middle]), decode(tables[middle:target_end])
             place = target_end
             entry = Entry(_KINDS.get(kind, Kind.OTHER), mode & 0o7777, uid, gid, size, mtime, target)
-            yield _Row(kind, name, entry, content, origin, first + number * ROW.size)
+            yield Row(kind, name, entry, content, origin, first + number * ROW.size)
 
-    def _decode(self, key: bytes, start: int, end: int) -> _Decoded:
+    def _decode(self, key: bytes, start: int, end: int) -> DecodedFolder:
         _, flags, _ = BLOCK.unpack_from(self._tables, start)
         entries: dict[str, Entry] = {}
         links: dict[str, Entry] = {}
@@ -364,7 +315,7 @@ class LayerIndex:
             if row.kind == RowKind.FILE and row.content != NO_CONTENT:
                 contents[name] = row.content
         folder = Folder(entries, frozenset(whiteouts), bool(flags & OPAQUE), links)
-        return _Decoded(folder, contents)
+        return DecodedFolder(folder, contents)
 
     def _content_of(self, path: str) -> tuple[bytes, int] | None:
         """Give what is kept of a regular file, and the file's size; None when nothing is, or it is damaged."""
@@ -393,7 +344,7 @@ class LayerIndex:
             return None
         return content if zlib.crc32(content) == checksum else None
 
-    def _file_rows(self, paths: Collection[str]) -> Iterator[tuple[str, _Row]]:
+    def _file_rows(self, paths: Collection[str]) -> Iterator[tuple[str, Row]]:
         by_folder: dict[str, set[str]] = {}
         for path in paths:
             above, _, name = path.rpartition("/")

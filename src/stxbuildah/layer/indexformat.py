@@ -42,7 +42,8 @@ NO_ORIGIN = 0xFFFFFFFF
 # Where in a node the number of the content stands.
 CONTENT_NUMBER = struct.Struct("<I")
 CONTENT_NUMBER_OFFSET = struct.calcsize("<BHIIQq")
-OPAQUE = 1
+# Flags of a block: everything of layers below goes away; the tar has no member for the folder itself.
+OPAQUE, IMPLICIT = 1, 2
 # 2,000,000 members with long names come to less.
 MAXIMUM_TABLES = 1 << 30
 

@@ -17,6 +17,7 @@ from stxbuildah.layer.indexformat import (
     HEADER_REST,
     HEADER_SIZE,
     HEADER_START,
+    IMPLICIT,
     LENGTHS,
     MAGIC,
     MAXIMUM_TABLES,
@@ -213,5 +214,6 @@ def _node(node: Node) -> bytes:
 def _block(key: bytes, folder: LayerFolder, rows: list[tuple[bytes, bytes]]) -> bytes:
     fixed = [node[: NODE.size] + LENGTHS.pack(len(name), len(node) - NODE.size) for name, node in rows]
     texts = [name + node[NODE.size :] for name, node in rows]
-    head = BLOCK.pack(len(key), OPAQUE if folder.opaque else 0, len(rows))
+    flags = (OPAQUE if folder.opaque else 0) | (IMPLICIT if folder.implicit else 0)
+    head = BLOCK.pack(len(key), flags, len(rows))
     return b"".join([head, key, *fixed, *texts])

@@ -37,6 +37,8 @@ _PATHS = (
     (re.compile(r"(?:^|/)[^/]*os-release[^/]*$"), 64 * _KIB),
     (re.compile(r"(?:^|/)var/lib/dpkg/(?:status|status\.d/[^/]+|info/[^/]+\.list)$"), 16 * _MIB),
     (re.compile(r"(?:^|/)(?:var/lib|usr/lib/sysimage|usr/share)/rpm/(?:Packages|rpmdb\.sqlite)$"), 24 * _MIB),
+    # What Debian and Fedora changed in their Python.
+    (re.compile(r"(?:^|/)lib\d*/python\d[^/]*/site\.py$"), 256 * _KIB),
     # The loader, which holds the version of the C library.
     (re.compile(r"(?:^|/)ld(?:-linux[-\w]*|64|-musl-\w+)\.so\.\d$"), 4 * _MIB),
 )

@@ -35,7 +35,10 @@ _KINDS = {
     MemberKind.FIFO: RowKind.OTHER,
 }
 _LINK_MODE = 0o777
-IMPLICIT = NODE.pack(RowKind.DIRECTORY, 0o755, 0, 0, 0, 0, NO_CONTENT, NO_ORIGIN)
+_IMPLICIT = NODE.pack(RowKind.DIRECTORY, 0o755, 0, 0, 0, 0, NO_CONTENT, NO_ORIGIN)
+# Linux hands the bit down from folder to folder, inode(7).
+_SETGID = 0o2000
+_IMPLICIT_SETGID = NODE.pack(RowKind.DIRECTORY, 0o755 | _SETGID, 0, 0, 0, 0, NO_CONTENT, NO_ORIGIN)
 
 
 class SharedNode:
@@ -98,7 +101,7 @@ class LayerState:
     """
 
     def __init__(self) -> None:
-        self.root = LayerFolder(IMPLICIT, implicit=True)
+        self.root = LayerFolder(_IMPLICIT, implicit=True)
         # Members of one folder mostly stand together.
         self._recent: tuple[str, LayerFolder] = ("", self.root)
 
@@ -184,7 +187,7 @@ class LayerState:
             if found is None:
                 if not make:
                     return None
-                found = above[-1].entries[name] = LayerFolder(IMPLICIT, implicit=True)
+                found = above[-1].entries[name] = _implicit_below(above[-1])
             if isinstance(found, LayerFolder):
                 above.append(found)
                 if len(above) > MAXIMUM_DEPTH:
@@ -211,6 +214,11 @@ class LayerState:
             yield key, folder, children
             below = key + b"\0" if key else b""
             waiting.extend((below + name, node) for name, node in reversed(children) if isinstance(node, LayerFolder))
+
+
+def _implicit_below(folder: LayerFolder) -> LayerFolder:
+    mode: int = NODE.unpack_from(folder.node)[1]
+    return LayerFolder(_IMPLICIT_SETGID if mode & _SETGID else _IMPLICIT, implicit=True)
 
 
 def _add_whiteout(folder: LayerFolder, name: str) -> None:

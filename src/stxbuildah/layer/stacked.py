@@ -41,7 +41,8 @@ class _Found:
 class StackedTree(FileTree):
     """The file tree of an image that was never unpacked. It can be used from several threads.
 
-    A parent folder that a layer's tar leaves out is there with mode 755, as on overlay.
+    A parent folder that a layer's tar leaves out is there with mode 755, as on overlay. The root is as the highest
+    layer has it whose tar has it at all; containers/storage gives every image a root of mode 555 instead.
 
     Args:
         layers: the indexes of its layers, the lowest first; to be open as long as the tree is used.
@@ -60,7 +61,8 @@ class StackedTree(FileTree):
     def lstat(self, path: str) -> Entry | None:
         """Give the entry at a path, or None when there is none."""
         if path == "/":
-            return self._layers[-1].root if self._layers else Entry(Kind.DIRECTORY, mode=0o755)
+            roots = (layer.root for layer in reversed(self._layers))
+            return next((root for root in roots if root is not None), Entry(Kind.DIRECTORY, mode=0o755))
         found = self._find(path)
         return found.entry if found else None
 
