@@ -230,6 +230,7 @@ class Connections:
             RegistryFault: no answer came, or a redirect is not to be followed.
             ContentError: what gives the body's pieces failed.
         """
+        target = ""
         for _ in range(_MOST_REDIRECTS + 1):
             response = self._sent(request)
             if response.status not in _REDIRECTS or request.method not in {"GET", "HEAD"} or not response.location:
@@ -283,7 +284,7 @@ class Connections:
         if not url or is_loopback(netloc):
             return ""
         if self._proxies.no:
-            from urllib.request import proxy_bypass_environment
+            from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined] # typeshed lacks it
 
             if proxy_bypass_environment(netloc, {"no": self._proxies.no}):
                 return ""
