@@ -233,6 +233,17 @@ def test_a_download_goes_on(client: RegistryClient, named: ImageReference, front
     assert server.sent("/blobs/sha256:") <= len(LARGE) + 2 * 2**20
 
 
+def test_a_download_goes_on_without_ranges(client: RegistryClient, named: ImageReference, front: Front) -> None:
+    client.upload(named, described(LARGE), content(LARGE))
+    whole: dict[str, str | None] = {"range": None}
+    server = front(
+        Fault(method="GET", path="/blobs/sha256:", reset_at=1_000_000),
+        Fault(method="GET", path="/blobs/sha256:", request_headers=whole),
+    )
+    assert read(client, through(server, named), described(LARGE)) == LARGE
+    assert server.statuses("GET", "/blobs/sha256:") == [200, 200]
+
+
 def test_damage_is_found_out(client: RegistryClient, named: ImageReference, front: Front) -> None:
     client.upload(named, described(LARGE), content(LARGE))
     server = front(Fault(method="GET", path="/blobs/sha256:", corrupt_at=1_000_000))

@@ -2,7 +2,7 @@
 """Fixtures of the registry client: registries in memory, servers in front that spoil requests, and sessions."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 import attrs
@@ -37,6 +37,10 @@ class Scene:
 
     def front(self, registry: MemoryRegistry, *faults: Fault, tokens: Tokens | None = None) -> FaultServer:
         return self._running.enter_context(running_fault_server(registry.address, *faults, tokens=tokens))
+
+    def fronted(self, registry: MemoryRegistry, *faults: Fault) -> AbstractContextManager[FaultServer]:
+        """Put a server in front for a block only."""
+        return running_fault_server(registry.address, *faults)
 
     def client(self, *, attempts: int = 4, read_timeout: float = 60.0) -> RegistryClient:
         session = RegistrySession(
