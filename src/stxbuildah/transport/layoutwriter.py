@@ -168,6 +168,9 @@ def _is_layout_or_empty(folder: Path, name: str) -> bool:
         return False
     except OSError as error:
         raise InputError(f"cannot write {name}: {error.strerror or error}", hint="name a folder") from error
+    for place in (folder / _BLOBS, (folder / _BLOBS).parent):
+        if place.is_symlink():
+            raise InputError(f"cannot write {name}: {place} is a link, which is not followed")
     data = read_file(FolderFiles(folder), LAYOUT_NAME, MAXIMUM_DOCUMENT, name)
     # A run that was killed may have begun a layout in an empty folder.
     if data or names - {_BLOBS.partition("/")[0], LAYOUT_NAME}:

@@ -174,6 +174,18 @@ def test_something_else_is_not_written_into(tmp_path: Path, name: str) -> None:
     assert read_files(tmp_path) == {"file": b"", "other/notes.txt": b"mine"}
 
 
+@pytest.mark.parametrize("place", ["blobs", "blobs/sha256", "index.json", "oci-layout"])
+def test_no_link_leads_out_of_a_layout_that_is_written_to(tmp_path: Path, source: str, place: str) -> None:
+    layout = write_files(tmp_path / "layout", layout_files({"a": OTHER}))
+    (layout / place).rename(tmp_path / "elsewhere")
+    (layout / place).symlink_to(tmp_path / "elsewhere")
+    elsewhere = tmp_path / "elsewhere"
+    before = read_files(elsewhere) if elsewhere.is_dir() else elsewhere.read_bytes()
+    with pytest.raises(InputError, match=r"not followed|Too many levels of symbolic links"):
+        copy(source, f"oci:{layout}:b")
+    assert (read_files(elsewhere) if elsewhere.is_dir() else elsewhere.read_bytes()) == before
+
+
 def test_new_blobs_come_from_files_or_bytes_and_are_held_to_their_digests(tmp_path: Path, source: str) -> None:
     layer = tar({"new": b"content"})
     (tmp_path / "blob").write_bytes(layer)
