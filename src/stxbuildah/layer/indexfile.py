@@ -334,10 +334,10 @@ class LayerIndex:
 
     def _content(self, number: int, maximum: int) -> bytes | None:
         if number >= self._contents:
-            self._malformed()
+            return None
         offset, length, checksum = CONTENT.unpack_from(self._tables, self._content_table + number * CONTENT.size)
         if length > maximum or offset + length > self._contents_size:
-            self._malformed()
+            return None
         try:
             content = _read(self._descriptor, length, HEADER_SIZE + len(self._tables) + offset)
         except OSError:
