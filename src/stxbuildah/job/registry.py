@@ -263,6 +263,9 @@ class RegistryUpdate:
 
     def _change(self, image: ChangedImage) -> ImageChange:
         new, old = self._new_manifest(image).digest, image.remote.manifest.digest
+        if image.remote.platform is None and self.delivered is not None:
+            # A layout may keep Docker's manifest as an OCI one.
+            new = self.delivered.digest
         return image_change(
             new, old, image.made.blob, image.content, image.listed,
             platform=image.remote.platform, replaced=image.replaced,
