@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 
 from stxbuildah.engine.findings import Findings, gather
 from stxbuildah.engine.hostfacts import ENOUGH_IDENTITIES
+from stxbuildah.engine.registrylane import registry_lane
 from stxbuildah.engine.remedy import install_command, missing_network_helper, upgrade_command
 from stxbuildah.engine.trial import Outcome, opened_trials
 from stxbuildah.engine.versions import Version, open_holes, version_text
@@ -385,7 +386,7 @@ Row = Callable[[Findings], Capability | None]
 ROWS: tuple[Row, ...] = (
     _account, _program("buildah"), _holes, _program("podman"), _program("skopeo"), _runtime,
     _namespaces_allowed, _mapping_programs, _ranges, _namespace, _isolation, _podman, _skopeo, _settings, _limits,
-    _cgroups, _network, _overlay, _store, _space,
+    _cgroups, _network, _overlay, _store, _space, registry_lane,
 )  # fmt: skip
 
 

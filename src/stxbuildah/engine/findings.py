@@ -39,6 +39,7 @@ class Findings:
         private_network: whether a container gets a network of its own.
         stores: driver and folder of the image store as buildah and podman say it, by program.
         free_space: free bytes of the file systems in use, by folder.
+        certificates: where the certificates of authorities are that this machine trusts.
     """
 
     facts: HostFacts
@@ -56,6 +57,7 @@ class Findings:
     private_network: Outcome
     stores: Mapping[str, tuple[str, str]]
     free_space: Mapping[str, int]
+    certificates: tuple[str, ...] = ()
 
     @property
     def identities(self) -> int:
@@ -107,7 +109,16 @@ def gather(user: UserChoices, environment: Mapping[str, str], choices: HostChoic
             private_network=network,
             stores=stores.result(),
             free_space=_free_space(graph_root, environment),
+            certificates=_certificates(),
         )
+
+
+def _certificates() -> tuple[str, ...]:
+    """Give where OpenSSL finds the certificates of authorities, as far as something is there."""
+    import ssl
+
+    places = ssl.get_default_verify_paths()
+    return tuple(place for place in (places.cafile, places.capath) if place and Path(place).exists())
 
 
 def _tried(facts: HostFacts, program: str, trial: Callable[[], Outcome]) -> Outcome:

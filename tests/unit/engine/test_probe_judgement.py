@@ -35,6 +35,7 @@ GOOD = Findings(
     private_network=WORKS,
     stores={"buildah": ("overlay", "/store"), "podman": ("overlay", "/store")},
     free_space={"/store": 10**11},
+    certificates=("/etc/ssl/certs",),
 )
 ROOT = attrs.evolve(GOOD, facts=attrs.evolve(FACTS, uid=0, account="root", subuids=0, subgids=0), namespace=FAILS)
 
@@ -151,3 +152,14 @@ def test_two_stores_are_told() -> None:
     (row,) = (row for row in judge(attrs.evolve(GOOD, stores=found)).capabilities if row.name == "image store")
     assert row.state is State.WARN
     assert row.consequence == "podman's database names another driver: what one puts there the other does not see"
+
+
+def test_images_in_registries_need_nothing_but_certificates() -> None:
+    nothing = attrs.evolve(GOOD, skopeo=FAILS, podman=FAILS, namespace=FAILS)
+    (row,) = (row for row in judge(nothing).capabilities if row.name == "images in registries")
+    assert row.state is State.OK
+    assert "--push" in row.consequence
+    (row,) = (
+        row for row in judge(attrs.evolve(nothing, certificates=())).capabilities if row.name == "images in registries"
+    )
+    assert (row.state, row.improve) == (State.WARN, "sudo apt-get install ca-certificates")
