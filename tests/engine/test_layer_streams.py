@@ -34,9 +34,10 @@ LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 
 
 @contextmanager
-def streamed(blobs: Sequence[Path], diff_ids: Sequence[str], folder: Path) -> Iterator[StackedTree]:
-    """The tree of an image's layers, read as streams."""
+def streamed(blobs: Sequence[Path], diff_ids: Sequence[str], folder: Path) -> Iterator[tuple[StackedTree, list[str]]]:
+    """The tree of an image's layers, read as streams; and the paths for which one was read again."""
     indexes: list[LayerIndex] = []
+    fetched: list[str] = []
     with ExitStack() as stack:
         for number, (blob, diff_id) in enumerate(zip(blobs, diff_ids, strict=True)):
             target = folder / f"{number}.index"
@@ -47,9 +48,10 @@ def streamed(blobs: Sequence[Path], diff_ids: Sequence[str], folder: Path) -> It
             indexes.append(index)
 
         def fetch(number: int, paths: Collection[str]) -> Mapping[str, bytes]:
+            fetched.extend(paths)
             return read_files(chunks(blobs[number]), indexes[number], paths, what=f"layer {number}")
 
-        yield StackedTree(indexes, fetch)
+        yield StackedTree(indexes, fetch), fetched
 
 
 def chunks(blob: Path) -> Iterator[bytes]:
@@ -124,7 +126,7 @@ def test_a_stream_of_layers_is_read_as_the_store_mounts_it(
         blobs, diff_ids = write_image(folder / "layout", stack.tars)
         image = ImageReference.parse("localhost/tests/streamed:1")
         store.import_image(f"oci:{folder / 'layout'}:image", image)
-        with streamed(blobs, diff_ids, folder) as read, mounted(image, runner, choices, folder / "state") as real:
+        with streamed(blobs, diff_ids, folder) as (read, _), mounted(image, runner, choices, folder / "state") as real:
             for path in every_path(stack.tree):
                 node = stack.tree.get(path)
                 # A folder that a tar omits has the time at which it was unpacked, and the root the driver's own mode.
@@ -146,12 +148,13 @@ def test_the_inventory_of_the_base_image_is_the_same(
     config = json.loads((blobs / manifest["config"]["digest"].removeprefix("sha256:")).read_text())
     layers = [blobs / layer["digest"].removeprefix("sha256:") for layer in manifest["layers"]]
     with (
-        streamed(layers, config["rootfs"]["diff_ids"], tmp_path) as read,
+        streamed(layers, config["rootfs"]["diff_ids"], tmp_path) as (read, fetched),
         mounted(base_image, runner, choices, tmp_path / "state") as real,
     ):
         inventory = take_inventory(read, "")
         assert inventory == take_inventory(real, "")
         assert installed(read, inventory) == installed(real, inventory)
+        assert fetched == []
         assert inventory.environment is not None
         compared = [*walked(real, "/", read)]
     assert len(compared) > 1000

@@ -6,6 +6,7 @@ need not agree on anything. Files are written beside and renamed, and one that i
 stays readable there. When a file was used last is its modification time.
 """
 
+import errno
 import os
 import re
 import secrets
@@ -15,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from stxbuildah import log
-from stxbuildah.errors import DiskFullError, InputError
+from stxbuildah.errors import DiskFullError, HostError, InputError
 from stxbuildah.layer.atomic import written_beside
 from stxbuildah.layer.indexfile import LayerIndex
 from stxbuildah.layer.indexformat import VERSION
@@ -26,7 +27,7 @@ DEFAULT_MAXIMUM = 1 << 30
 _YOUNG = 60
 # Seconds after which a draft is one that a killed run left behind.
 _ABANDONED = 24 * 60 * 60
-_DIGEST = re.compile(r"[a-z0-9]+(?:[+._-][a-z0-9]+)*:[0-9a-zA-Z=_-]{32,200}")
+_DIGEST = re.compile(r"[a-z0-9]+(?:[+._-][a-z0-9]+)*:[0-9a-zA-Z=_-]{32,128}")
 _SUFFIX = f".v{VERSION}.index"
 
 
@@ -87,16 +88,20 @@ class IndexCache:
         Raises:
             InputError: this is no digest.
             DiskFullError: no space is left for it.
+            HostError: it cannot be written for another reason.
         """
         path = self.path(digest)
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         draft = self._folder / f".{path.name}.{secrets.token_hex(8)}.draft"
         try:
-            yield draft
-            draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)
-        self._remove_oldest(path)
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            try:
+                yield draft
+                draft.replace(path)
+            finally:
+                draft.unlink(missing_ok=True)
+            self._remove_oldest(path)
+        except OSError as error:
+            raise _written_error(self._folder, error) from error
 
     def extend(self, digest: str, index: LayerIndex, contents: Mapping[str, bytes]) -> None:
         """Keep more contents with an index.
@@ -115,7 +120,7 @@ class IndexCache:
         try:
             with self.making(digest) as path, written_beside(path) as stream:
                 write_extended(stream, index, contents)
-        except (OSError, DiskFullError) as error:
+        except (DiskFullError, HostError) as error:
             log.warning("layer.index.not_written", path=str(self.path(digest)), reason=str(error))
 
     def _remove_oldest(self, own: Path) -> None:
@@ -141,3 +146,10 @@ class IndexCache:
                 path.unlink(missing_ok=True)
                 log.debug("layer.index.removed", path=str(path))
                 total -= size
+
+
+def _written_error(folder: Path, error: OSError) -> DiskFullError | HostError:
+    hint = "name another cache folder with XDG_CACHE_HOME"
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return DiskFullError(f"no space left in {folder} for the index of a layer", hint=f"free some there, or {hint}")
+    return HostError(f"the index of a layer cannot be written into {folder}: {error.strerror or error}", hint=hint)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stxbuildah.errors import InputError
+from stxbuildah.errors import HostError, InputError
 from stxbuildah.layer.indexcache import IndexCache
 from stxbuildah.layer.layerindex import index_layer
 from tests.layerstacks import Member, tar_of
@@ -42,9 +42,17 @@ def test_an_index_that_fails_leaves_nothing(tmp_path: Path) -> None:
     cache = IndexCache(tmp_path)
     with pytest.raises(InputError), cache.making(digest(1)) as path:
         index_layer([TAR[:512]], what="layer", diff_id="", target=path)
-    with pytest.raises(FileNotFoundError), cache.making(digest(1)):
+    with pytest.raises(HostError, match="cannot be written"), cache.making(digest(1)):
         pass
     assert [*tmp_path.iterdir()] == []
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    cache = IndexCache(tmp_path / "file" / "layers")
+    assert cache.find(digest(1)) is None
+    with pytest.raises(HostError, match=f"{tmp_path}/file/layers: Not a directory"), cache.making(digest(1)):
+        pass
 
 
 def test_a_damaged_index_is_removed(tmp_path: Path) -> None:

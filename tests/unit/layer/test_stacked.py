@@ -108,6 +108,19 @@ def test_a_link_of_a_layer_below_is_no_folder_of_the_layer() -> None:
         assert [*tree.scandir("/usr/lib")] == ["old"]
 
 
+def test_links_of_the_layer_are_followed_inside_it() -> None:
+    members = [symlink("a/l", "/c"), file("a/l/x"), symlink("a/up", "../../../c"), file("a/up/y")]
+    with opened(layer(*members)) as (tree, _):
+        assert set(tree.scandir("/c")) == {"x", "y"}
+        assert set(tree.scandir("/a")) == {"l", "up"}
+
+
+def test_a_folder_in_place_of_the_link_that_leads_to_it_is_used_from_then_on() -> None:
+    with opened(layer(symlink("l", "."), file("l/before"), folder("l/l"), file("l/after"))) as (tree, _):
+        assert set(tree.scandir("/")) == {"before", "l"}
+        assert set(tree.scandir("/l")) == {"after"}
+
+
 def test_what_is_below_a_link_does_not_exist() -> None:
     with opened(layer(folder("a"), file("a/b", b"1"), symlink("link", "a"))) as (tree, _):
         assert tree.lstat("/link/b") is None
