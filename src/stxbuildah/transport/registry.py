@@ -133,13 +133,13 @@ class RegistryDestination:
         return self._client.put_document(self._reference, document)
 
     def _has(self, descriptor: Descriptor, source: ImageSource) -> bool:
-        from_registry = isinstance(source, RegistrySource)
-        if from_registry and source.reference.name == self._reference.name:
+        other = source.reference if isinstance(source, RegistrySource) else None
+        if other is not None and other.name == self._reference.name:
             # A repository has the blobs of its images, and refuses a manifest of others.
             return True
         if self._client.has_blob(self._reference, descriptor.digest):
             return True
-        return from_registry and self._client.mount(self._reference, descriptor.digest, source.reference)
+        return other is not None and self._client.mount(self._reference, descriptor.digest, other)
 
     def _take_compressed(self, descriptor: Descriptor, source: ImageSource) -> Descriptor:
         with _temporary_file(self.name) as stream:
