@@ -7,7 +7,7 @@ import pytest
 
 from stxbuildah.engine.orphans import remove_orphans
 from stxbuildah.engine.session import WorkingContainer
-from stxbuildah.errors import BuildError, InputError
+from stxbuildah.errors import BuildError, DiskFullError, InputError
 from stxbuildah.model.settings import HostChoices
 from tests.stub.conftest import StubPrograms
 
@@ -45,7 +45,11 @@ def test_a_runtime_means_nothing_to_chroot(programs: StubPrograms, tmp_path: Pat
 
 @pytest.mark.parametrize(
     ("message", "error"),
-    [("Error: a: image not known", InputError), ("Error: no space left on device", BuildError)],
+    [
+        ("Error: a: image not known", InputError),
+        ("Error: write /store/x: no space left on device", DiskFullError),
+        ("Error: something else", BuildError),
+    ],
 )
 def test_a_container_that_cannot_be_made_is_removed_all_the_same(
     programs: StubPrograms, tmp_path: Path, message: str, error: type[Exception]

@@ -13,8 +13,9 @@ from typing import Self
 import attrs
 
 from stxbuildah import log
+from stxbuildah.engine.faults import FaultKind, classify, to_error
 from stxbuildah.engine.locks import OwnerLock
-from stxbuildah.engine.process import Completed, ProcessError, Runner
+from stxbuildah.engine.process import Completed, ProcessError, Runner, show
 from stxbuildah.engine.tree import ContainerTree
 from stxbuildah.errors import BuildError, InputError, StxbError
 from stxbuildah.model.settings import HostChoices
@@ -70,6 +71,7 @@ class WorkingContainer:
 
         Raises:
             InputError: the store has no such image.
+            DiskFullError: the store has no room for it.
             BuildError: buildah cannot make it.
         """
         lock = OwnerLock.take(state_folder, store_key(choices))
@@ -124,6 +126,7 @@ class WorkingContainer:
             check: raise when its exit status is not 0.
 
         Raises:
+            DiskFullError: it ended with another status than 0, and said that no space is left.
             ProcessError: it ended with another status than 0, or took too long.
         """
         self._close_tree()
@@ -140,13 +143,16 @@ class WorkingContainer:
                 words += ["--env", f"{name}={value}"]
         for volume in volumes:
             words += ["--volume", volume]
-        return self.runner.run(
-            [*words, self.name, "--", *argv],
-            extra=extra,
-            timeout=timeout,
-            check=check,
-            stream_stdout=True,
+        completed = self.runner.run(
+            [*words, self.name, "--", *argv], extra=extra, timeout=timeout, check=False, stream_stdout=True
         )
+        if completed.returncode != 0:
+            full = _full_disk(completed, f"running {argv[0]} in a container of {self.image}")
+            if full is not None:
+                raise full
+            if check:
+                raise ProcessError(completed, show(completed.argv, self.runner.secrets))
+        return completed
 
     def tree(self, *, comparable: bool = False) -> ContainerTree:
         """Open the container's files; the tree is closed by the next ``run`` or with the container.
@@ -231,4 +237,16 @@ def _creation_error(image: str, error: ProcessError) -> StxbError:
         return InputError(
             f"the image {image} is not in the local store", hint="pull it first, or name one of `buildah images`"
         )
+    full = _full_disk(error.completed, f"making a working container of {image}")
+    if full is not None:
+        return full
     return BuildError(f"no working container can be made from {image}", hint=error.hint, details=error.details)
+
+
+def _full_disk(completed: Completed, what: str) -> StxbError | None:
+    """Give the error for a program that failed where no space is left, wherever it said so; None for other ends."""
+    for line in reversed(completed.tail):
+        fault = classify((line,), completed.returncode)
+        if fault.kind is FaultKind.DISK_FULL:
+            return to_error(fault, what)
+    return None
