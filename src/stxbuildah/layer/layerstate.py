@@ -22,6 +22,10 @@ from stxbuildah.layer.tarwalk import relative_path
 
 # A path of PATH_MAX has no more; links could make deeper ones, without end.
 MAXIMUM_DEPTH = 2048
+# Bytes of names, of targets and of folders with their whole paths: ten times what two million files need, and the end
+# of a layer of a few kilobytes that makes two thousand folders with each member.
+MAXIMUM_NAMES = 256 * 2**20
+_FOLDER_BYTES = 256
 _PREFIX = ".wh."
 _OPAQUE = ".wh..wh..opq"
 # What aufs keeps for itself, as .wh..wh.plnk.
@@ -64,12 +68,14 @@ class LayerFolder:
             a layer can have millions.
         whiteouts: names of layers below that go away.
         opaque: everything of layers below goes away.
+        length: letters of its path.
     """
 
-    __slots__ = ("entries", "implicit", "node", "opaque", "whiteouts")
+    __slots__ = ("entries", "implicit", "length", "node", "opaque", "whiteouts")
 
-    def __init__(self, node: bytes, *, implicit: bool = False) -> None:
+    def __init__(self, node: bytes, *, implicit: bool = False, length: int = 0) -> None:
         self.node = node
+        self.length = length
         self.implicit = implicit
         self.entries: dict[str, Node] = {}
         self.whiteouts: set[str] = set()
@@ -104,6 +110,7 @@ class LayerState:
         self.root = LayerFolder(_IMPLICIT, implicit=True)
         # Members of one folder mostly stand together.
         self._recent: tuple[str, LayerFolder] = ("", self.root)
+        self._names = 0
 
     def add(self, member: Member, *, content: int = NO_CONTENT, origin: int = NO_ORIGIN) -> None:
         """Add the next member.
@@ -114,11 +121,13 @@ class LayerState:
             origin: how many regular files stand before it in the tar.
 
         Raises:
-            InputError: it stands below something that is no directory, or links to a directory.
+            InputError: it stands below something that is no directory, or links to a directory; or there are too many
+                names and folders by now.
         """
         if "\0" in member.path:
             raise InputError(f"the path {member.path!r} has a zero byte")
         folder_path, _, name = member.path.rpartition("/")
+        self._count(len(name) + len(member.target))
         if not name:
             if member.kind is MemberKind.DIRECTORY:
                 self.root.node = _packed(member)
@@ -138,9 +147,18 @@ class LayerState:
             present.node = _packed(member)
             present.implicit = False
         elif member.kind is MemberKind.DIRECTORY:
-            self._put(folder, name, LayerFolder(_packed(member)))
+            self._put(folder, name, self._counted(LayerFolder(_packed(member), length=folder.length + len(name) + 1)))
         else:
             self._put(folder, name, _packed(member, content=content, origin=origin))
+
+    def _count(self, size: int) -> None:
+        self._names += size
+        if self._names > MAXIMUM_NAMES:
+            raise InputError(f"its names and folders need more than {MAXIMUM_NAMES >> 20} MiB")
+
+    def _counted(self, folder: LayerFolder) -> LayerFolder:
+        self._count(_FOLDER_BYTES + folder.length)
+        return folder
 
     def _put(self, folder: LayerFolder, name: str, node: Node) -> None:
         if name in folder.entries:
@@ -187,7 +205,7 @@ class LayerState:
             if found is None:
                 if not make:
                     return None
-                found = above[-1].entries[name] = _implicit_below(above[-1])
+                found = above[-1].entries[name] = self._counted(_implicit_below(above[-1], name))
             if isinstance(found, LayerFolder):
                 above.append(found)
                 if len(above) > MAXIMUM_DEPTH:
@@ -216,9 +234,10 @@ class LayerState:
             waiting.extend((below + name, node) for name, node in reversed(children) if isinstance(node, LayerFolder))
 
 
-def _implicit_below(folder: LayerFolder) -> LayerFolder:
+def _implicit_below(folder: LayerFolder, name: str) -> LayerFolder:
     mode: int = NODE.unpack_from(folder.node)[1]
-    return LayerFolder(_IMPLICIT_SETGID if mode & _SETGID else _IMPLICIT, implicit=True)
+    node = _IMPLICIT_SETGID if mode & _SETGID else _IMPLICIT
+    return LayerFolder(node, implicit=True, length=folder.length + len(name) + 1)
 
 
 def _add_whiteout(folder: LayerFolder, name: str) -> None:

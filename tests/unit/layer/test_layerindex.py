@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import attrs
 import pytest
 
 from stxbuildah.errors import InputError
@@ -114,6 +115,16 @@ def test_limits_are_held(tmp_path: Path) -> None:
             index_layer([TAR], what="layer 1", diff_id="", target=tmp_path / "index", limits=limits)
     with pytest.raises(InputError, match=r"^layer 1: "):
         index_layer(endless(), what="layer 1", diff_id="", target=tmp_path / "index", limits=Limits(total=1 << 20))
+
+
+@pytest.mark.parametrize("last", [file("x"), Member(path="x", kind="directory")], ids=["file", "directory"])
+def test_a_small_layer_of_endlessly_many_folders_is_refused(tmp_path: Path, last: Member) -> None:
+    deep = [attrs.evolve(last, path=f"{number}/{'a/' * 2000}{last.path}") for number in range(200)]
+    blob = gzip.compress(tar_of(deep))
+    assert len(blob) < 50_000
+    with pytest.raises(InputError, match="layer 1 of image: its names and folders need more than 256 MiB"):
+        index_layer([blob], what="layer 1 of image", diff_id="", target=tmp_path / "layer.index")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_taking_stock_reads_is_kept(tmp_path: Path) -> None:
