@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from stxbuildah.job.publish import INSTALLED_LABEL
+from stxbuildah.layer.updates import BASE_DIGEST_LABEL, BASE_NAME_LABEL
 from stxbuildah.model.reference import ImageReference
 from tests.engine.environments import SYSTEM, USUAL_PATH, Facts, WithPath, facts, new_paths, new_wheel
 from tests.engine.stxb import Images, Stxb
@@ -16,7 +17,10 @@ pytestmark = pytest.mark.engine
 
 SITE = "/usr/local/lib/python3.13/dist-packages"
 PACKAGES = "/usr/lib/python3/dist-packages"
-LABELS = {INSTALLED_LABEL, *(f"org.opencontainers.image.{name}" for name in ("created", "base.name", "base.digest"))}
+LABELS = {
+    INSTALLED_LABEL, BASE_NAME_LABEL, BASE_DIGEST_LABEL,
+    *(f"org.opencontainers.image.{name}" for name in ("created", "base.name", "base.digest")),
+}  # fmt: skip
 OF_SYSTEM = ("stx-bare", "stx-egg", "stx-legacy", "stx-pip", "stx-uv")
 
 
