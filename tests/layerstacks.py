@@ -125,9 +125,6 @@ class Layer:
             node = self.nodes.get(self.resolve(written, make=False))
             if node is None or node.entry.kind is not Kind.DIRECTORY:
                 raise RefusedError("a folder with a member of its own is gone")
-        for gone in self.whiteouts:
-            if gone not in self.below or any(f"{gone}/".startswith(f"{folder}/") for folder in self.opaque):
-                raise RefusedError("overlay shows the whiteout's name in a folder that is not merged")
         above = path.rpartition("/")[0]
         while above:
             if above in self.whiteouts:

@@ -49,7 +49,11 @@ class Reader:
             with walk(self.root, parts(path), OPEN_FOLDER) as folder, os.scandir(folder) as listing:
                 for found in listing:
                     name = os.fsencode(found.name)
-                    batch += [name, *describe(name, folder, found.stat(follow_symlinks=False))]
+                    status = look(name, folder)
+                    if status is None:
+                        # In a folder that overlay does not merge, readdir also gives the names of whiteouts.
+                        continue
+                    batch += [name, *describe(name, folder, status)]
                     if len(batch) >= 3 * _BATCH:
                         yield batch
                         batch = []
