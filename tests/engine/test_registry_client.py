@@ -71,12 +71,11 @@ def make_client(tmp_path: Path) -> Iterator[MakeClient]:
             if certs_d is not None:
                 shutil.copytree(certs_d.parent, home / ".config/containers/certs.d")
             session = RegistrySession(
-                access=RegistryAccess(tls_verify=tls_verify, authfile=authfile, creds=creds),
+                access=RegistryAccess(tls_verify=tls_verify, authfile=authfile, creds=creds, timeout=20.0),
                 retry=Retry(attempts=4, delay=0.05),
                 proxies=Proxies(),
                 runner=Runner(),
                 environment={"HOME": str(home)},
-                read_timeout=20.0,
             )
             return RegistryClient(running.enter_context(session))
 

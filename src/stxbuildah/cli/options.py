@@ -2,10 +2,12 @@
 """Options that several commands share, under podman's names and the old scripts' spellings."""
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+import attrs
 import click
 
 from stxbuildah import log
@@ -121,8 +123,21 @@ def proxy_options(function: Decorated) -> Decorated:
 def registry_access(
     *, authfile: Path | None, creds: str, cert_dir: Path | None, tls_verify: bool | None
 ) -> RegistryAccess:
-    """Make the value of ``registry_options``."""
-    return RegistryAccess(authfile=authfile, creds=creds, cert_dir=cert_dir, tls_verify=tls_verify)
+    """Make the value of ``registry_options``, and of STXB_REGISTRY_TIMEOUT.
+
+    Raises:
+        InputError: that is no number of seconds.
+    """
+    access = RegistryAccess(authfile=authfile, creds=creds, cert_dir=cert_dir, tls_verify=tls_verify)
+    text = os.environ.get("STXB_REGISTRY_TIMEOUT", "")
+    if not text:
+        return access
+    if not re.fullmatch(r"[0-9]{1,5}(\.[0-9]{1,3})?", text, re.ASCII) or not float(text):
+        raise InputError(
+            f"STXB_REGISTRY_TIMEOUT is {text!r}, not a number of seconds between 0 and 100000",
+            hint="write it as 120 or 7.5, or leave it out for 60",
+        )
+    return attrs.evolve(access, timeout=float(text))
 
 
 def storage(root: str, runroot: str, storage_driver: str) -> Storage:

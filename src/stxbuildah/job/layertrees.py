@@ -50,12 +50,16 @@ class LayerTrees:
             found = {**self.offered(image), **found}
         missing = {layer.digest: number for number, layer in enumerate(image.layers) if layer.digest not in found}
         if missing:
-            with ThreadPoolExecutor(STREAMS) as pool:
+            pool = ThreadPoolExecutor(STREAMS)
+            try:
                 tasks = {
                     digest: pool.submit(copy_context().run, self._streamed, image, number)
                     for digest, number in missing.items()
                 }
-            found.update((digest, task.result()) for digest, task in tasks.items())
+                found.update((digest, task.result()) for digest, task in tasks.items())
+            finally:
+                # After a fault, or when the user ends it, nobody waits for other layers: with the source they end, too.
+                pool.shutdown(wait=False, cancel_futures=True)
         indexes = tuple(found[layer.digest] for layer in image.layers)
         for number, (index, diff_id) in enumerate(zip(indexes, image.diff_ids, strict=True)):
             if index.diff_id != diff_id:

@@ -70,12 +70,15 @@ class RegistryAccess:
         cert_dir: folder of ``*.crt``, ``*.cert`` and ``*.key`` files; None for certs.d.
         tls_verify: False to allow plain HTTP and unknown certificates for the registry at hand; None for
             what registries.conf says.
+        timeout: seconds without a byte after which a registry is taken for dead, where this program speaks to it
+            itself.
     """
 
     authfile: Path | None = None
     creds: str = attrs.field(default="", repr=False)
     cert_dir: Path | None = None
     tls_verify: bool | None = None
+    timeout: float = 60.0
 
 
 @attrs.frozen(kw_only=True)

@@ -14,8 +14,9 @@ from stxbuildah.registry.certificates import Trust, find_trust
 from stxbuildah.registry.credentials import Credentials, find_credentials, given_credentials
 from stxbuildah.registry.endpoint import Endpoint
 from stxbuildah.registry.fault import RegistryFault
-from stxbuildah.registry.http import Connections, Request, host_of
+from stxbuildah.registry.http import Connections
 from stxbuildah.registry.registriesconf import Registries, read_registries
+from stxbuildah.registry.request import Request, host_of
 from stxbuildah.registry.tokens import Authorizer, TokenRequest, parse_challenges
 
 _TOKEN_BYTES = 2**20

@@ -8,15 +8,17 @@ import errno
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from functools import partial
 from http.client import HTTPException
-from typing import cast
+from typing import Any, cast
 from urllib.parse import unquote, urljoin, urlsplit
 
-import attrs
 import urllib3
 from urllib3 import exceptions
-from urllib3.connection import HTTPSConnection
+from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from stxbuildah.engine.download import shown
 from stxbuildah.engine.faults import FaultKind
@@ -25,17 +27,15 @@ from stxbuildah.model.settings import Proxies
 from stxbuildah.registry.certificates import Trust, tls_context
 from stxbuildah.registry.endpoint import is_loopback
 from stxbuildah.registry.fault import RegistryFault, status_fault
+from stxbuildah.registry.request import Content, Request, redirected
 
 CONNECT_TIMEOUT = 30.0
 READ_TIMEOUT = 60.0
 CHUNK = 256 * 2**10
 USER_AGENT = "stxbuildah"
 
-Content = Callable[[], Iterable[bytes]]
-
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS = 5
-_PORTS = {"http": 80, "https": 443}
 # What is read of an answer that tells of a fault.
 _ERROR_BYTES = 64 * 2**10
 # What is still to come of an answer that nobody reads, before its connection is given up instead.
@@ -50,34 +50,56 @@ _NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LEN
 _FOREIGN = (exceptions.HTTPError, HTTPException, OSError, ValueError)
 
 
-@attrs.frozen(kw_only=True)
-class Request:
-    """One request.
+class _Sockets:
+    """Sockets that are open, so that those which another thread waits for can be shut."""
 
-    Attributes:
-        method: its method.
-        url: absolute URL.
-        registry: host and port of the registry it is for, as messages name it.
-        trust: how that host's certificate is checked.
-        headers: without Authorization.
-        authorization: value of that header, sent to the URL's own host and never with a redirect elsewhere; or empty.
-        content: gives the body's pieces; None for no body.
-        length: bytes of the body; None to send it chunked.
-        plain: whether a redirect may lead to plain HTTP.
-    """
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 
-    method: str
-    url: str
-    registry: str
-    trust: Trust
-    headers: Mapping[str, str] = attrs.field(factory=dict)
-    authorization: str = attrs.field(default="", repr=False)
-    content: Content | None = None
-    length: int | None = None
-    plain: bool = False
+    def add(self, opened: socket.socket | None) -> None:
+        """Know one more, as long as somebody holds it."""
+        if opened is not None:
+            with self._lock:
+                self._open.add(opened)
+
+    def shut(self) -> None:
+        """End all waiting; it is for those who wait to close."""
+        with self._lock:
+            waiting = list(self._open)
+        for opened in waiting:
+            with suppress(OSError):
+                # TLS has nothing more to say.
+                socket.socket.shutdown(opened, socket.SHUT_RDWR)
 
 
-class _Unverified(HTTPSConnection):
+class _Plain(HTTPConnection):
+    """A connection whose socket is known. urllib3 lets go of it while an answer is still read."""
+
+    def __init__(self, sockets: _Sockets, *words: Any, **named: Any) -> None:
+        super().__init__(*words, **named)
+        self._sockets = sockets
+
+    def connect(self) -> None:
+        """Connect."""
+        super().connect()
+        self._sockets.add(self.sock)
+
+
+class _Secure(HTTPSConnection):
+    """The same over TLS."""
+
+    def __init__(self, sockets: _Sockets, *words: Any, **named: Any) -> None:
+        super().__init__(*words, **named)
+        self._sockets = sockets
+
+    def connect(self) -> None:
+        """Connect."""
+        super().connect()
+        self._sockets.add(self.sock)
+
+
+class _Unverified(_Secure):
     """A connection whose other side is not checked because the user said so; urllib3 need not say so again."""
 
     def connect(self) -> None:
@@ -86,8 +108,15 @@ class _Unverified(HTTPSConnection):
         self.is_verified = True
 
 
-class _UnverifiedPool(urllib3.HTTPSConnectionPool):
-    ConnectionCls = _Unverified
+def _pools(
+    kind: type[urllib3.HTTPConnectionPool], connection: type[HTTPConnection], sockets: _Sockets
+) -> Callable[..., urllib3.HTTPConnectionPool]:
+    def make(*words: Any, **named: Any) -> urllib3.HTTPConnectionPool:
+        pool = kind(*words, **named)
+        pool.ConnectionCls = partial(connection, sockets)  # type: ignore[assignment,arg-type] # it is only called
+        return pool
+
+    return make
 
 
 class ContentError(Exception):
@@ -212,10 +241,12 @@ class Connections:
         self._environment = environment
         self._timeout = urllib3.Timeout(connect=connect_timeout, read=read_timeout)
         self._lock = threading.Lock()
+        self._sockets = _Sockets()
         self._pools: dict[tuple[Trust | None, str], urllib3.PoolManager] = {}
 
     def close(self) -> None:
-        """Close all connections that are not in use."""
+        """Close all connections. Who waits for an answer in another thread is told that it broke off."""
+        self._sockets.shut()
         with self._lock:
             for pools in self._pools.values():
                 pools.clear()
@@ -237,7 +268,7 @@ class Connections:
                 return response
             target = response.location
             response.close()
-            request = _redirected(request, target)
+            request = redirected(request, target)
         raise RegistryFault(
             FaultKind.OTHER,
             text=f"more than {_MOST_REDIRECTS} redirects, to {shown(target)}",
@@ -275,8 +306,12 @@ class Connections:
             if (trust, proxy) not in self._pools:
                 context = None if trust is None else tls_context(trust, self._environment)
                 made = self._pools[trust, proxy] = _pool_manager(proxy, context)
-                if trust is not None and not trust.verify:
-                    made.pool_classes_by_scheme = {"https": _UnverifiedPool}
+                secure = _Secure if trust is None or trust.verify else _Unverified
+                # They are only called.
+                made.pool_classes_by_scheme = {
+                    "http": _pools(urllib3.HTTPConnectionPool, _Plain, self._sockets),  # type: ignore[dict-item]
+                    "https": _pools(urllib3.HTTPSConnectionPool, secure, self._sockets),  # type: ignore[dict-item]
+                }
             return self._pools[trust, proxy]
 
     def _proxy(self, scheme: str, netloc: str) -> str:
@@ -312,39 +347,6 @@ def _guarded(content: Content) -> Iterator[bytes]:
         yield from content()
     except Exception as error:
         raise ContentError(error) from error
-
-
-def origin(url: str) -> tuple[str, str, int]:
-    """Give scheme, host and port of a URL: what credentials are for.
-
-    Raises:
-        ValueError: it is no http or https URL.
-    """
-    parts = urlsplit(url)
-    if parts.scheme not in _PORTS or not parts.hostname:
-        raise ValueError(f"no http or https URL: {shown(url)}")
-    return parts.scheme, parts.hostname, parts.port or _PORTS[parts.scheme]
-
-
-def _redirected(request: Request, target: str) -> Request:
-    try:
-        here, there = origin(request.url), origin(target)
-    except ValueError as error:
-        raise RegistryFault(FaultKind.OTHER, text=f"a redirect to {error}", registry=request.registry) from error
-    if here == there:
-        return attrs.evolve(request, url=target)
-    if there[0] == "http" and here[0] == "https" and not request.plain:
-        raise RegistryFault(
-            FaultKind.OTHER,
-            text=f"a redirect from https to {shown(target)}, which is not followed",
-            registry=request.registry,
-        )
-    return attrs.evolve(request, url=target, registry=host_of(target), authorization="", trust=request.trust.elsewhere)
-
-
-def host_of(url: str) -> str:
-    """Give host and port of a URL, for messages."""
-    return urlsplit(url).netloc.rpartition("@")[2]
 
 
 def fault_of(error: BaseException, registry: str) -> RegistryFault:

@@ -25,15 +25,12 @@ from stxbuildah.registry.fault import RegistryFault
 from stxbuildah.registry.hosts import Hosts
 from stxbuildah.registry.http import (
     CONNECT_TIMEOUT,
-    READ_TIMEOUT,
     Connections,
-    Content,
     ContentError,
-    Request,
     Response,
-    origin,
 )
 from stxbuildah.registry.registriesconf import Registries
+from stxbuildah.registry.request import Content, Request, origin
 from stxbuildah.registry.tokens import parse_challenges
 
 __all__ = ["RegistryFault", "RegistrySession", "Response"]
@@ -64,13 +61,13 @@ class RegistrySession:
     """Speaks to registries as long as a job lasts. Safe for several threads.
 
     Args:
-        access: what the user set; its password is for the registries that references name, and not for their mirrors.
+        access: what the user set, the seconds after which a silent registry is taken for dead among it; its password is
+            for the registries that references name, and not for their mirrors.
         retry: how often a transient fault is tried again; three attempts in all are the least.
         proxies: for http and https.
         runner: runs credential helpers.
         environment: the variables that podman reads.
         connect_timeout: seconds to connect in.
-        read_timeout: seconds without a byte after which a registry is taken for dead.
     """
 
     def __init__(
@@ -82,18 +79,17 @@ class RegistrySession:
         runner: Runner,
         environment: Mapping[str, str],
         connect_timeout: float = CONNECT_TIMEOUT,
-        read_timeout: float = READ_TIMEOUT,
     ) -> None:
         self._attempts = max(_LEAST_ATTEMPTS, retry.attempts)
         self._retry = retry if retry.attempts > 1 else Retry(attempts=self._attempts, delay=_SHORT_DELAY)
         self._connections = Connections(
-            proxies=proxies, environment=environment, connect_timeout=connect_timeout, read_timeout=read_timeout
+            proxies=proxies, environment=environment, connect_timeout=connect_timeout, read_timeout=access.timeout
         )
         self._hosts = Hosts(access=access, runner=runner, environment=environment, connections=self._connections)
         self._closed = threading.Event()
 
     def close(self) -> None:
-        """Close the connections; a pause between two attempts ends."""
+        """Close the connections. What other threads do with them ends: transfers, pauses between two attempts."""
         self._closed.set()
         self._connections.close()
 
@@ -219,6 +215,8 @@ class RegistrySession:
 
     def _attempt(self, exchange: _Exchange) -> Response:
         endpoint = exchange.endpoint
+        if self._closed.is_set():
+            raise InterruptedByUserError(f"{exchange.method} {endpoint.registry}/{endpoint.repository} was stopped")
         url, own = _target(self._hosts.base(endpoint), exchange.path, endpoint)
         request = Request(
             method=exchange.method,

@@ -67,7 +67,6 @@ def make_session(environment: dict[str, str]) -> Iterator[SessionMaker]:
             retry: Retry = QUICK,
             proxies: Proxies | None = None,
             variables: Mapping[str, str] | None = None,
-            read_timeout: float = 60.0,
         ) -> RegistrySession:
             session = RegistrySession(
                 access=access or RegistryAccess(tls_verify=False),
@@ -75,7 +74,6 @@ def make_session(environment: dict[str, str]) -> Iterator[SessionMaker]:
                 proxies=proxies or Proxies(),
                 runner=Runner(),
                 environment={**environment, **(variables or {})},
-                read_timeout=read_timeout,
             )
             return open_sessions.enter_context(session)
 

@@ -47,6 +47,7 @@ class Answer:
         headers: further headers; a Content-Length here replaces the right one.
         stall: send the headers and half of the body, and then nothing until the server ends.
         chunked: send the body chunked.
+        delay: send nothing at all until the server ends.
     """
 
     status: int = 200
@@ -54,6 +55,7 @@ class Answer:
     headers: Mapping[str, str] = attrs.field(factory=dict)
     stall: bool = False
     chunked: bool = False
+    delay: bool = False
 
 
 @attrs.define
@@ -66,6 +68,7 @@ class FakeHost:
         reply: what it answers; a list is used up one by one, whatever is asked, and its last one stays.
         asked: the requests, in order.
         connections: how many there were.
+        stalling: set when an answer stalls or is delayed.
     """
 
     address: str
@@ -73,6 +76,7 @@ class FakeHost:
     reply: Callable[[Asked], Answer] | list[Answer] = attrs.field(factory=lambda: [Answer(status=404)])
     asked: list[Asked] = attrs.field(factory=list)
     connections: int = 0
+    stalling: threading.Event = attrs.field(factory=threading.Event, repr=False)
     lock: threading.Lock = attrs.field(factory=threading.Lock, repr=False)
 
     def answer(self, asked: Asked) -> Answer:
@@ -123,6 +127,9 @@ class _Handler(BaseHTTPRequestHandler):
         answer = self.server.host.answer(
             Asked(method=self.command, path=self.path, headers=headers, body=body, certificate=bool(shown))
         )
+        if answer.delay:
+            self._stall()
+            return
         if answer.status == 0:
             # Closing with linger 0 sends a reset in place of an orderly end.
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -138,13 +145,17 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if answer.stall:
             self.wfile.write(answer.body[: len(answer.body) // 2])
-            self.server.ended.wait()
-            self.close_connection = True
+            self._stall()
         elif answer.chunked:
             self.wfile.write(b"%x\r\n%s\r\n0\r\n\r\n" % (len(answer.body), answer.body))
         else:
             self.wfile.write(answer.body)
             self.close_connection = "Content-Length" in answer.headers
+
+    def _stall(self) -> None:
+        self.server.host.stalling.set()
+        self.server.ended.wait()
+        self.close_connection = True
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_CONNECT = _handle  # noqa: N815 # the base's names
 

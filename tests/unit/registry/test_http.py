@@ -12,7 +12,8 @@ from stxbuildah.errors import InputError
 from stxbuildah.model.settings import Proxies
 from stxbuildah.registry.certificates import Trust
 from stxbuildah.registry.fault import RegistryFault
-from stxbuildah.registry.http import Connections, Content, ContentError, Request, Response
+from stxbuildah.registry.http import Connections, ContentError, Response
+from stxbuildah.registry.request import Content, Request
 from tests.unit.registry.fakehost import Answer, Certificates, FakeHost, running_host
 
 BODY = bytes(range(256)) * 1000

@@ -235,8 +235,30 @@ def test_an_unverified_registry_is_warned_of_once(make_session: SessionMaker) ->
 def test_a_broken_answer_is_told_while_it_is_read(host: FakeHost, make_session: SessionMaker) -> None:
     # It has begun: how to go on from there is the client's concern.
     behind_ping(host, Answer(body=b"x" * 1000, stall=True))
-    session = make_session(read_timeout=2.0)
+    session = make_session(RegistryAccess(tls_verify=False, timeout=2.0))
     with pytest.raises(RegistryFault) as caught:
         get(session, at(host))
     assert caught.value.kind is FaultKind.TIMEOUT
     assert len(without_pings(host)) == 1
+
+
+@pytest.mark.parametrize("answer", [Answer(body=b"x" * 1000, stall=True), Answer(delay=True)], ids=["body", "answer"])
+def test_closing_ends_what_other_threads_wait_for(host: FakeHost, make_session: SessionMaker, answer: Answer) -> None:
+    behind_ping(host, answer)
+    session = make_session(RegistryAccess(tls_verify=False, timeout=3600.0))
+    ended: list[Exception] = []
+
+    def wait() -> None:
+        try:
+            get(session, at(host))
+        except (RegistryFault, InterruptedByUserError) as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    assert host.stalling.wait(60)
+    session.close()
+    thread.join(60)
+    assert len(ended) == 1
+    with pytest.raises(InterruptedByUserError, match="was stopped"):
+        get(session, at(host))

@@ -44,12 +44,11 @@ class Scene:
 
     def client(self, *, attempts: int = 4, read_timeout: float = 60.0) -> RegistryClient:
         session = RegistrySession(
-            access=RegistryAccess(tls_verify=False),
+            access=RegistryAccess(tls_verify=False, timeout=read_timeout),
             retry=Retry(attempts=attempts, delay=0.01),
             proxies=Proxies(),
             runner=Runner(),
             environment={"HOME": str(self.home)},
-            read_timeout=read_timeout,
         )
         return RegistryClient(self._running.enter_context(session))
 
