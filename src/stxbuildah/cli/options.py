@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-import attrs
 import click
 
 from stxbuildah import log
@@ -128,16 +127,21 @@ def registry_access(
     Raises:
         InputError: that is no number of seconds.
     """
-    access = RegistryAccess(authfile=authfile, creds=creds, cert_dir=cert_dir, tls_verify=tls_verify)
+    return RegistryAccess(
+        authfile=authfile, creds=creds, cert_dir=cert_dir, tls_verify=tls_verify, timeout=_registry_timeout()
+    )
+
+
+def _registry_timeout() -> float:
     text = os.environ.get("STXB_REGISTRY_TIMEOUT", "")
     if not text:
-        return access
+        return RegistryAccess().timeout
     if not re.fullmatch(r"[0-9]{1,5}(\.[0-9]{1,3})?", text, re.ASCII) or not float(text):
         raise InputError(
             f"STXB_REGISTRY_TIMEOUT is {text!r}, not a number of seconds between 0 and 100000",
             hint="write it as 120 or 7.5, or leave it out for 60",
         )
-    return attrs.evolve(access, timeout=float(text))
+    return float(text)
 
 
 def storage(root: str, runroot: str, storage_driver: str) -> Storage:
