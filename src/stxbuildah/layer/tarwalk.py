@@ -100,6 +100,8 @@ class _Walk:
             while (member := self._next()) is not None:
                 yield member
         except InputError as error:
+            if not self._stream.position:
+                raise  # it is about the blob, of which no tar has come yet
             name = self._name[:200].decode("utf-8", "backslashreplace")
             where = "at" if self._inside else "after"
             place = f"{where} the member {name!r}, byte {self._stream.position} of the tar"

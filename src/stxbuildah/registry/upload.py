@@ -33,7 +33,7 @@ SINGLE_PUT = 16 * 2**20
 CHUNK = 4 * 2**20
 
 _TYPE = {"Content-Type": "application/octet-stream"}
-_RANGE_UNFIT = 416
+_TOO_LARGE, _RANGE_UNFIT = 413, 416
 _LOST_CODES = frozenset({"BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID", "RANGE_INVALID"})
 
 
@@ -77,8 +77,9 @@ class BlobUpload:
             try:
                 self._write()
             except RegistryFault as fault:
+                error = self._error(fault)
                 self._cancel()
-                raise self._error(fault) from fault
+                raise error from fault
             except BaseException:
                 self._cancel()
                 raise
@@ -224,6 +225,18 @@ class BlobUpload:
             return RegistryError(
                 f"writing {self._what} failed: what arrived has another digest",
                 hint="try again; if it stays so, a proxy on the way or the registry's storage changes bytes",
+                details=[fault.text],
+            )
+        if fault.code in _LOST_CODES or (self._location and _lost(fault)):
+            return RegistryError(
+                f"writing {self._what} failed: {self._endpoint.registry} loses uploads before their end",
+                hint="try again later; several registries behind one address need a storage that they share",
+                details=[fault.text],
+            )
+        if fault.status == _TOO_LARGE:
+            return RegistryError(
+                f"writing {self._what} failed: {self._endpoint.registry}, or a gateway, takes no request of that size",
+                hint="ask who runs it to raise the limit, as nginx's client_max_body_size",
                 details=[fault.text],
             )
         return fault.error(f"writing {self._what}")

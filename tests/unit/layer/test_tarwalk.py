@@ -371,3 +371,11 @@ def test_the_errors_of_the_stream_pass() -> None:
     assert (caught.value.hint, caught.value.details) == ("pull again", ("more",))
     with pytest.raises(RegistryError, match=r"^reset$"):
         members(failing(RegistryError("reset")))
+
+
+def test_a_stream_that_fails_at_once_is_told_as_it_is() -> None:
+    def damaged(piece: bytes) -> bytes:
+        raise InputError("another size")
+
+    with pytest.raises(InputError, match=r"^another size$"):
+        members(map(damaged, [b""]))

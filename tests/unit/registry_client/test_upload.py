@@ -166,6 +166,29 @@ def test_it_is_given_up_after_the_attempts(registry: MemoryRegistry, front: Fron
     assert registry.uploads == {}
 
 
+def test_a_registry_that_loses_every_upload(registry: MemoryRegistry, front: Front, client: RegistryClient) -> None:
+    server = front(Fault(method="PATCH", status=404, times=-1))
+    with pytest.raises(RegistryError, match="loses uploads before their end"):
+        write(client, server.address, LARGE)
+    assert len(server.asked("PATCH")) == 4
+    assert registry.uploads == {}
+
+
+def test_a_repository_that_is_not_there_to_write_to(front: Front, client: RegistryClient) -> None:
+    server = front(Fault(method="POST", status=404, code="NAME_UNKNOWN"))
+    with pytest.raises(InputError, match="there is no such image or repository"):
+        write(client, server.address, SMALL)
+    assert len(server.asked("POST")) == 1
+
+
+def test_a_gateway_that_takes_no_large_request(registry: MemoryRegistry, front: Front, client: RegistryClient) -> None:
+    server = front(Fault(method="PUT", status=413, body=b"<html>", times=-1))
+    with pytest.raises(RegistryError, match="takes no request of that size"):
+        write(client, server.address, SMALL)
+    assert len(server.asked("PUT")) == 1
+    assert registry.uploads == {}
+
+
 def test_what_will_not_pass_is_not_tried_again(registry: MemoryRegistry, front: Front, client: RegistryClient) -> None:
     server = front(Fault(method="PATCH", status=403, code="DENIED"))
     with pytest.raises(AuthenticationError, match="does not allow"):
