@@ -173,10 +173,12 @@ def output_folder() -> Path:
 
 def account() -> str:
     """Give this account's name, as the old scripts took it; empty when it has none."""
+    if user := os.environ.get("USER"):
+        return user
     import getpass
 
     try:
-        return os.environ.get("USER") or getpass.getuser()
+        return getpass.getuser()
     except (KeyError, OSError):
         return ""
 

@@ -12,13 +12,13 @@ import attrs
 from stxbuildah import log
 from stxbuildah.engine.process import parent_environment
 from stxbuildah.errors import BuildError, HostError, InputError, StxbError
-from stxbuildah.job.engine import Engine, opened_engine
 from stxbuildah.job.workspace import Folders
 from stxbuildah.model.stored import StoredImage
 from stxbuildah.model.update import Lane, PullPolicy, UpdateFacts, UpdateInputs, UpdateRequest
-from stxbuildah.plan.lane import asks_registry
+from stxbuildah.plan.lane import LOCAL, asks_registry, is_delivered, session_needs
 
 if TYPE_CHECKING:
+    from stxbuildah.job.engine import Engine
     from stxbuildah.job.remote import RemoteBase
     from stxbuildah.registry.client import RegistryClient
 
@@ -38,7 +38,7 @@ class Found:
 
     folders: Folders
     facts: UpdateFacts
-    engine: Engine | None = None
+    engine: "Engine | None" = None
     stored: StoredImage | None = None
     remote: "RemoteBase | None" = None
     client: "Callable[[], RegistryClient] | None" = None
@@ -61,7 +61,7 @@ class Found:
 
 @attrs.frozen(kw_only=True)
 class _Local:
-    engine: Engine | None = None
+    engine: "Engine | None" = None
     stored: StoredImage | None = None
     error: StxbError | None = None
 
@@ -95,11 +95,10 @@ def found_out(request: UpdateRequest, inputs: UpdateInputs, pool: ThreadPoolExec
         local = pool.submit(copy_context().run, _local, request, inputs, stack)
         if inputs.source is None and not asks_registry(request, inputs):
             here = local.result()
-            if not asks_registry(request, inputs, engine_fault=here.fault):
-                if isinstance(here.error, BuildError):
-                    raise here.error
-                yield _found(here)
-                return
+            if here.error is not None:
+                raise _needed(here.error, request, inputs) from here.error
+            yield _found(here)
+            return
         from stxbuildah.job.remote import opened_client
 
         client = stack.enter_context(opened_client(request))
@@ -107,11 +106,21 @@ def found_out(request: UpdateRequest, inputs: UpdateInputs, pool: ThreadPoolExec
         yield _compared(request, inputs, local.result(), there, client)
 
 
+def _needed(error: StxbError, request: UpdateRequest, inputs: UpdateInputs) -> StxbError:
+    """Say of an engine that does not work what could be done without it."""
+    if is_delivered(request, inputs) or session_needs(request, inputs) or inputs.base.registry == LOCAL:
+        return error
+    other = "wheels alone can be put into an image of a registry without it: give --push, or --to"
+    return type(error)(error.message, hint=f"{error.hint}; {other}" if error.hint else other, details=error.details)
+
+
 def _local(request: UpdateRequest, inputs: UpdateInputs, stack: ExitStack) -> _Local:
     """Set the engine up and look for the image in the local store, where the update could need it."""
     only_registry = inputs.source is not None or request.lanes.lane is Lane.REGISTRY
     if only_registry and not inputs.module_sources:
         return _Local()
+    from stxbuildah.job.engine import opened_engine
+
     try:
         engine = stack.enter_context(opened_engine(request.host, request.access, request.retry))
         return _Local(engine=engine, stored=None if only_registry else engine.store.read(inputs.base))

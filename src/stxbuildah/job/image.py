@@ -5,14 +5,14 @@ import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from stxbuildah.engine.session import WorkingContainer
-from stxbuildah.job.engine import Engine
-from stxbuildah.job.startable import startable_image
 from stxbuildah.layer.paths import normalize
-from stxbuildah.layer.recorded import RecordedTree
 from stxbuildah.model.stored import StoredImage
 from stxbuildah.model.tree import FileTree
+
+if TYPE_CHECKING:
+    from stxbuildah.job.engine import Engine
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _RECORDS_KEPT = 64
@@ -35,7 +35,7 @@ def declared_volumes(image: StoredImage) -> tuple[str, ...]:
 
 
 @contextmanager
-def image_tree(engine: Engine, image: StoredImage, *, folder: Path, wait: bool = False) -> Iterator[FileTree]:
+def image_tree(engine: "Engine", image: StoredImage, *, folder: Path, wait: bool = False) -> Iterator[FileTree]:
     """Read an image's files.
 
     What was asked of an image is remembered under its id, since an image never changes; a working container is
@@ -47,10 +47,15 @@ def image_tree(engine: Engine, image: StoredImage, *, folder: Path, wait: bool =
         folder: work folder.
         wait: wait at the end until the container is gone, as whoever removes the image must; else it goes meanwhile.
     """
+    from stxbuildah.layer.recorded import RecordedTree
+
     record = engine.folders.cache / "trees" / f"{image.image_id}.json"
     with ExitStack() as stack:
 
         def open_real() -> FileTree:
+            from stxbuildah.engine.session import WorkingContainer
+            from stxbuildah.job.startable import startable_image
+
             name = stack.enter_context(startable_image(engine, image, folder))
             container = WorkingContainer.create(engine.runner, engine.choices, name, state_folder=engine.folders.state)
             stack.callback(container.close, wait=wait or name != str(image.reference))

@@ -22,7 +22,6 @@ from stxbuildah.job.outcome import InstalledLists, check_visible, image_change, 
 from stxbuildah.job.publish import NewLayer, make_layer, store_name
 from stxbuildah.job.records import write_records
 from stxbuildah.job.remote import RemoteBase, RemoteImage
-from stxbuildah.job.replacing import EarlierUpdates
 from stxbuildah.job.sources import Sources
 from stxbuildah.job.workspace import Folders
 from stxbuildah.layer.content import wheel_content
@@ -30,11 +29,8 @@ from stxbuildah.layer.indexcache import IndexCache
 from stxbuildah.layer.indexfile import LayerIndex
 from stxbuildah.layer.inventory import take_inventory
 from stxbuildah.layer.layerindex import index_layer
-from stxbuildah.layer.layertar import write_plain
 from stxbuildah.layer.overlaid import OverlaidTree
 from stxbuildah.layer.stacked import StackedTree
-from stxbuildah.layer.tarmember import Limits
-from stxbuildah.layer.updates import split_updates
 from stxbuildah.model.descriptor import Document
 from stxbuildah.model.inventory import Inventory
 from stxbuildah.model.layer import LayerContent
@@ -43,6 +39,7 @@ from stxbuildah.model.reference import ImageReference
 from stxbuildah.model.update import Action, ImageChange, UpdatePlan, UpdateRequest, UpdateResult
 
 if TYPE_CHECKING:
+    from stxbuildah.job.replacing import EarlierUpdates
     from stxbuildah.registry.client import RegistryClient
 
 Say = Callable[[str], None]
@@ -195,7 +192,12 @@ class RegistryUpdate:
                 folder=folder, replaced=earlier.split if earlier else None,
             )  # fmt: skip
 
-    def _earlier_updates(self, image: ChangedImage, folder: Path) -> EarlierUpdates | None:
+    def _earlier_updates(self, image: ChangedImage, folder: Path) -> "EarlierUpdates | None":
+        from stxbuildah.job.replacing import EarlierUpdates
+        from stxbuildah.layer.layertar import write_plain
+        from stxbuildah.layer.tarmember import Limits
+        from stxbuildah.layer.updates import split_updates
+
         split = split_updates(image.remote.image.documents)
         if split is None:
             return None

@@ -3,14 +3,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import attrs
 
-from stxbuildah.layer.layertar import read_layer
-from stxbuildah.layer.merge import merged
-from stxbuildah.layer.updates import BaseAndUpdates
 from stxbuildah.model.layer import LayerContent
 from stxbuildah.model.tree import FileTree
+
+if TYPE_CHECKING:
+    from stxbuildah.layer.updates import BaseAndUpdates
 
 
 @attrs.frozen(kw_only=True)
@@ -23,7 +24,7 @@ class EarlierUpdates:
         below: files of the image below them.
     """
 
-    split: BaseAndUpdates
+    split: "BaseAndUpdates"
     layers: Sequence[Path]
     below: FileTree
 
@@ -36,6 +37,9 @@ class EarlierUpdates:
         Raises:
             InputError: a layer is damaged, or not one that an update wrote.
         """
+        from stxbuildah.layer.layertar import read_layer
+        from stxbuildah.layer.merge import merged
+
         whole: LayerContent | None = None
         for path in self.layers:
             layer = read_layer(path)

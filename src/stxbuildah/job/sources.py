@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from stxbuildah import log, recipes
+from stxbuildah import log
 from stxbuildah.errors import HostError, InputError
-from stxbuildah.job.engine import Engine
 from stxbuildah.layer.wheelfile import read_wheel
 from stxbuildah.model.inventory import Inventory, PythonEnvironment
 from stxbuildah.model.update import UpdateInputs, UpdateRequest
@@ -19,6 +18,7 @@ from stxbuildah.plan.update import is_url
 if TYPE_CHECKING:
     from stxbuildah.engine.download import Downloader
     from stxbuildah.engine.podman import PodmanService
+    from stxbuildah.job.engine import Engine
     from stxbuildah.wheels.build import BuildSettings
     from stxbuildah.wheels.dependencies import TargetPython
 
@@ -69,7 +69,7 @@ class Sources:
         extra_files: extra files that are there.
     """
 
-    engine: Engine | None
+    engine: "Engine | None"
     request: UpdateRequest
     inputs: UpdateInputs
     folder: Path
@@ -148,7 +148,7 @@ class Sources:
         log.debug("module.build.line", line=line)
 
     @staticmethod
-    def _podman(engine: Engine) -> "PodmanService":
+    def _podman(engine: "Engine") -> "PodmanService":
         from stxbuildah.engine.podman import PodmanService
 
         return PodmanService(engine.runner, engine.choices, engine.folders.state)
@@ -167,12 +167,13 @@ class Sources:
             epoch=self.request.source_date_epoch,
         )
 
-    def _builder(self, engine: Engine, service: "PodmanService", inventory: Inventory) -> tuple[str, bool]:
+    def _builder(self, engine: "Engine", service: "PodmanService", inventory: Inventory) -> tuple[str, bool]:
         """Give the image to build in, and whether what is compiled there runs in the image to change.
 
         The image that was named, else one made for the image's system; for a system without a recipe another one,
         which does for modules without compiled code.
         """
+        from stxbuildah import recipes
         from stxbuildah.wheels.builder import BuilderRecipe, ensure_builder
 
         if self.request.install.builder:
