@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The examples of docs/update.md, which are those of the StarlingX guide, run as they stand there."""
 
+import json
 import os
 import re
 import shutil
@@ -97,7 +98,8 @@ def test_the_examples_of_the_guide(
     assert outputs[2].splitlines()[-1].startswith("> ")
     base_layers = len(images.config(str(base_image))["rootfs"]["diff_ids"])
     for number in (1, 2, 3, 4):
-        assert len(images.config(f"{updated}.{number}")["rootfs"]["diff_ids"]) == base_layers + number
+        manifest = json.loads(registry.manifest("mydockerid/stx-aodh", f"20191203T153530Z.{number}"))
+        assert len(manifest["layers"]) == base_layers + number
     listing = images.run(f"{updated}.1", "cat", "/etc/example-update-dirlst.txt").splitlines()
     assert {"/image-update/extras/build-stx-base.sh", "/image-update/extras/build-base-wheels.sh"} <= set(listing)
     records = workspace / "workspace/std/update-images"

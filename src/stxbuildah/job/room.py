@@ -13,7 +13,7 @@ import attrs
 from stxbuildah.engine.debootstrap import empty_room
 from stxbuildah.engine.process import Runner
 from stxbuildah.errors import HostError
-from stxbuildah.job.workspace import Folders, orphaned_work_folders, remove_work_folder, work_folder
+from stxbuildah.job.workspace import Folders, account_id, orphaned_work_folders, remove_work_folder, work_folder
 
 
 @contextmanager
@@ -55,7 +55,7 @@ def remove_rooms(runner: Runner, rooms: tuple[Path, ...]) -> None:
 def _top() -> Path:
     usual = Path(tempfile.gettempdir())
     places = (usual, Path("/var/tmp"), Path("/tmp"))  # noqa: S108 # a folder of this account's own is made there
-    return next(filter(_open_to_all, places), usual) / f"stxb-{os.getuid()}-base"
+    return next(filter(_open_to_all, places), usual) / f"stxb-{account_id()}-base"
 
 
 def _is_ours(folder: Path) -> bool:

@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import attrs
@@ -41,8 +41,22 @@ class Folders:
         cache = Path(environment.get("XDG_CACHE_HOME") or home / ".cache") / "stxb"
         state = Path(environment.get("XDG_STATE_HOME") or home / ".local" / "state") / "stxb"
         temporary = environment.get("TMPDIR")
-        work = Path(temporary) / f"stxb-{os.getuid()}" if temporary else cache / "work"
+        work = Path(temporary) / f"stxb-{account_id()}" if temporary else cache / "work"
         return cls(cache=cache, state=state, work=work)
+
+
+def account_id() -> int:
+    """Give the user id of this account as the machine knows it, for names in folders that accounts share.
+
+    Root of a user namespace is no account of the machine: in their namespaces, all accounts are 0 (user_namespaces(7)).
+    """
+    own = os.getuid()
+    with suppress(OSError, ValueError):
+        for line in Path("/proc/self/uid_map").read_text(encoding="ascii").splitlines():
+            first, outside, count = map(int, line.split())
+            if first <= own < first + count:
+                return outside + own - first
+    return own
 
 
 @contextmanager

@@ -26,7 +26,7 @@ def is_delivered(request: UpdateRequest, inputs: UpdateInputs) -> bool:
     return request.push or inputs.destination is not None
 
 
-def asks_registry(request: UpdateRequest, inputs: UpdateInputs, *, engine_fault: str = "") -> bool:
+def asks_registry(request: UpdateRequest, inputs: UpdateInputs) -> bool:
     """Say whether FROM's registry has to be asked before the lane can be chosen."""
     if inputs.source is not None or session_needs(request, inputs):
         return False
@@ -34,7 +34,7 @@ def asks_registry(request: UpdateRequest, inputs: UpdateInputs, *, engine_fault:
         return request.lanes.lane is Lane.REGISTRY
     if request.pull is PullPolicy.NEVER or inputs.base.registry == LOCAL:
         return False
-    return is_delivered(request, inputs) or bool(engine_fault)
+    return is_delivered(request, inputs)
 
 
 def choose_lane(request: UpdateRequest, inputs: UpdateInputs, facts: UpdateFacts) -> tuple[Lane, str]:
@@ -42,7 +42,7 @@ def choose_lane(request: UpdateRequest, inputs: UpdateInputs, facts: UpdateFacts
 
     Raises:
         InputError: nothing was asked to be changed, or the lane asked for cannot do it.
-        HostError: it can only be done with an engine, and none works here.
+        HostError: module sources are to be built, and no engine works here.
     """
     needs = session_needs(request, inputs)
     if not needs and not inputs.wheels and not inputs.module_sources:
@@ -53,12 +53,6 @@ def choose_lane(request: UpdateRequest, inputs: UpdateInputs, facts: UpdateFacts
     lane, reason = _asked_for(request, inputs, needs) if request.lanes.lane else _found(request, inputs, facts, needs)
     if lane is Lane.REGISTRY:
         _check_registry_lane(request, inputs, facts)
-    elif facts.engine_fault:
-        raise HostError(
-            f"the {lane.value} lane works on the local store: {facts.engine_fault}",
-            hint="stxb doctor tells what is missing; wheels alone can be put into a registry's image or a file "
-            "without it, with --push or --to",
-        )
     return lane, reason
 
 
@@ -100,9 +94,8 @@ def _refuse_source_file(inputs: UpdateInputs, reason: str) -> None:
 
 def _check_registry_lane(request: UpdateRequest, inputs: UpdateInputs, facts: UpdateFacts) -> None:
     if not is_delivered(request, inputs) and inputs.source is None:
-        because = f"; the local store cannot be used: {facts.engine_fault}" if facts.engine_fault else ""
         raise InputError(
-            f"the registry lane keeps nothing on this machine, so the result needs a place{because}",
+            "the registry lane keeps nothing on this machine, so the result needs a place",
             hint="give --push, or --to with an image, a layout or an archive",
         )
     if inputs.module_sources and facts.engine_fault:

@@ -12,6 +12,7 @@ import pytest
 from stxbuildah.errors import InputError
 from stxbuildah.job.workspace import (
     Folders,
+    account_id,
     check_writable,
     locked,
     orphaned_work_folders,
@@ -144,3 +145,12 @@ def test_a_lock_file_is_waited_for(tmp_path: Path) -> None:
         order.append("first")
     thread.join(5)
     assert order == ["first", "second"]
+
+
+def test_in_a_namespace_an_account_keeps_its_number() -> None:
+    code = "from stxbuildah.job.workspace import account_id; print(account_id())"
+    argv = ["unshare", "--user", "--map-root-user", sys.executable, "-c", code]
+    inside = subprocess.run(argv, capture_output=True, text=True, check=False)
+    if inside.returncode:
+        pytest.skip(f"no user namespace can be made here: {inside.stderr}")
+    assert int(inside.stdout) == account_id() == os.getuid()
