@@ -9,7 +9,6 @@ stays readable there. When a file was used last is its modification time.
 import errno
 import os
 import re
-import secrets
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ from pathlib import Path
 
 from stxbuildah import log
 from stxbuildah.errors import DiskFullError, HostError, InputError
-from stxbuildah.layer.atomic import written_beside
+from stxbuildah.layer.atomic import folder_beside, written_beside
 from stxbuildah.layer.indexfile import LayerIndex
 from stxbuildah.layer.indexformat import VERSION
 from stxbuildah.layer.indexwriter import write_extended
@@ -25,8 +24,6 @@ from stxbuildah.layer.indexwriter import write_extended
 DEFAULT_MAXIMUM = 1 << 30
 # Seconds in which a file is not removed for others, since its run may be about to open it.
 _YOUNG = 60
-# Seconds after which a draft is one that a killed run left behind.
-_ABANDONED = 24 * 60 * 60
 _DIGEST = re.compile(r"[a-z0-9]+(?:[+._-][a-z0-9]+)*:[0-9a-zA-Z=_-]{32,128}")
 _SUFFIX = f".v{VERSION}.index"
 
@@ -91,14 +88,12 @@ class IndexCache:
             HostError: it cannot be written for another reason.
         """
         path = self.path(digest)
-        draft = self._folder / f".{path.name}.{secrets.token_hex(8)}.draft"
         try:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            try:
-                yield draft
-                draft.replace(path)
-            finally:
-                draft.unlink(missing_ok=True)
+            # In a folder of its own, so that whatever the block needs beside it goes with it, also after a kill.
+            with folder_beside(self._folder / "making") as drafts:
+                yield drafts / path.name
+                (drafts / path.name).replace(path)
             self._remove_oldest(path)
         except OSError as error:
             raise _written_error(self._folder, error) from error
@@ -133,10 +128,7 @@ class IndexCache:
                     status = found.stat(follow_symlinks=False)
                 except FileNotFoundError:
                     continue  # another run removed it
-                if found.name.endswith((".draft", ".part")):
-                    if now - status.st_mtime > _ABANDONED:
-                        Path(found.path).unlink(missing_ok=True)
-                elif found.name.endswith(".index"):
+                if found.name.endswith(".index"):
                     files.append((status.st_mtime, status.st_size, Path(found.path)))
         total = sum(size for _, size, _ in files)
         for used, size, path in sorted(files):

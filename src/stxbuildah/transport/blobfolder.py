@@ -3,7 +3,6 @@
 
 import errno
 import hashlib
-import os
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from stxbuildah.errors import DiskFullError, InputError
+from stxbuildah.layer.atomic import file_beside
 from stxbuildah.model.descriptor import Descriptor
 from stxbuildah.transport.verified import verified
 
@@ -78,15 +78,11 @@ class BlobFolder:
 
     @contextmanager
     def _drafted(self) -> Iterator[tuple[Path, BinaryIO]]:
-        # A name of its own: the same blob may be taken twice at the same time, when an image has a layer twice.
-        draft = self._folder / f".{os.urandom(8).hex()}.part"
         with writing(self._name, self._folder):
             self._folder.mkdir(parents=True, exist_ok=True)
-            try:
-                with draft.open("xb") as stream:
-                    yield draft, stream
-            finally:
-                draft.unlink(missing_ok=True)
+            # Not beside its own name: the same blob may be taken twice, and its digest come out at its end.
+            with file_beside(self._folder / "blob") as drafted:
+                yield drafted
 
 
 @contextmanager

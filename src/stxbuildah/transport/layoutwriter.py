@@ -4,15 +4,14 @@
 import errno
 import fcntl
 import os
-import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import attrs
 
 from stxbuildah.errors import BuildError, InputError
-from stxbuildah.layer.atomic import written_beside
+from stxbuildah.layer.atomic import folder_beside, written_beside
 from stxbuildah.layer.documents import Json, as_list, as_object, encoded, parsed
 from stxbuildah.model.descriptor import Descriptor, Document
 from stxbuildah.model.image import OCI_INDEX
@@ -49,14 +48,16 @@ class LayoutDestination:
         self.name = name
         self._tag = tag
         self._draft: Path | None = None
+        self._opened = ExitStack()
         if not _is_layout_or_empty(folder, name):
-            self._draft = folder.absolute().with_name(f".{folder.absolute().name}.{os.urandom(8).hex()}.part")
+            with writing(name, folder.absolute().parent):
+                folder.absolute().parent.mkdir(parents=True, exist_ok=True)
+                self._draft = self._opened.enter_context(folder_beside(folder.absolute()))
         self._blobs = BlobFolder((self._draft or folder) / _BLOBS, name)
 
     def close(self) -> None:
         """Remove what was written for a new layout that was not finished."""
-        if self._draft is not None:
-            shutil.rmtree(self._draft, ignore_errors=True)
+        self._opened.close()
 
     def take(self, descriptor: Descriptor, source: ImageSource) -> Descriptor:
         """Make sure that a blob of another image is there; layers of a docker-archive are compressed by gzip.

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Write archives of images: the same files give the same bytes."""
 
-import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from stxbuildah.layer.atomic import written_beside
+from stxbuildah.layer.atomic import folder_beside, written_beside
 from stxbuildah.layer.tarheader import BLOCK, Member, member_header, padding
 from stxbuildah.transport.blobfolder import writing
 
@@ -18,7 +17,7 @@ _CHUNK = 1024 * 1024
 
 @contextmanager
 def drafts_beside(target: Path, name: str) -> Iterator[Path]:
-    """Give the name of a folder beside an archive, for its parts; it is removed at the end.
+    """Give an empty folder beside an archive, for its parts; it is removed at the end.
 
     Beside, since there must be room for the archive anyway, and less in a folder of temporary files.
 
@@ -30,14 +29,11 @@ def drafts_beside(target: Path, name: str) -> Iterator[Path]:
         InputError: nothing can be written there.
     """
     absolute = target.absolute()
-    folder = absolute.with_name(f".{absolute.name}.{os.urandom(8).hex()}.part")
-    with writing(name, absolute.parent):
-        absolute.parent.mkdir(parents=True, exist_ok=True)
-        folder.mkdir()
-    try:
+    with ExitStack() as stack:
+        with writing(name, absolute.parent):
+            absolute.parent.mkdir(parents=True, exist_ok=True)
+            folder = stack.enter_context(folder_beside(absolute))
         yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def write_archive(target: Path, members: Iterable[tuple[str, Path | bytes]], name: str) -> None:

@@ -10,6 +10,7 @@ from stxbuildah.errors import HostError, InputError
 from stxbuildah.layer.indexcache import IndexCache
 from stxbuildah.layer.layerindex import index_layer
 from tests.layerstacks import Member, tar_of
+from tests.unit.layer.killed import process_inside
 
 TAR = tar_of(
     [Member(path="etc/os-release", kind="file", content=b"ID=x"), Member(path="data", kind="file", content=b"1")]
@@ -84,14 +85,14 @@ def test_what_was_used_least_recently_goes_first_and_nothing_young(tmp_path: Pat
 
 
 def test_drafts_of_killed_runs_go(tmp_path: Path) -> None:
+    with process_inside("IndexCache(folder).making('sha256:' + '0' * 64)", tmp_path):
+        assert len([*tmp_path.iterdir()]) == 1
     cache = IndexCache(tmp_path)
-    old, young = tmp_path / ".a.draft", tmp_path / ".b.draft"
-    for draft, age in ((old, 48 * HOUR), (young, HOUR)):
-        draft.write_bytes(b"")
-        os.utime(draft, (time.time() - age,) * 2)
-    make(cache, 1)
-    assert not old.exists()
-    assert young.exists()
+    with cache.making(digest(1)) as own:
+        assert [*tmp_path.iterdir()] == [own.parent]
+        make(cache, 2)  # which is no reason to remove what is under way
+        index_layer([TAR], what="layer", diff_id="", target=own)
+    assert {*tmp_path.iterdir()} == {cache.path(digest(1)), cache.path(digest(2))}
 
 
 def test_more_contents_are_kept(tmp_path: Path) -> None:

@@ -50,8 +50,10 @@ def test_a_new_place_holds_no_image_and_takes_the_next(tmp_path: Path, transport
     destination = f"{transport}:{tmp_path}/new:localhost/x:1"
     kill_while_writing(source, destination)
     assert not (tmp_path / "new").exists()
+    assert [path for path in tmp_path.iterdir() if path.name.endswith(".part")] != []
     copy(source, destination)
     assert IMAGE.config in blobs(destination).values()
+    assert {path.name for path in tmp_path.iterdir()} == {"source", "new"}
 
 
 def test_an_empty_folder_holds_no_image_and_takes_the_next(tmp_path: Path) -> None:
