@@ -17,7 +17,7 @@ from stxbuildah.job.engine import Engine
 from stxbuildah.job.found import check_expected
 from stxbuildah.job.image import image_tree, path_variable
 from stxbuildah.job.outcome import InstalledLists, check_visible, image_change, installed_lists
-from stxbuildah.job.publish import NewImage, make_image, make_layer
+from stxbuildah.job.publish import NewImage, NewLayer, make_image, make_layer
 from stxbuildah.job.records import write_records
 from stxbuildah.job.replacing import EarlierUpdates
 from stxbuildah.job.sources import Sources
@@ -30,6 +30,7 @@ from stxbuildah.model.layer import LayerContent
 from stxbuildah.model.stored import StoredImage
 from stxbuildah.model.tree import FileTree
 from stxbuildah.model.update import Action, UpdatePlan, UpdateRequest, UpdateResult
+from stxbuildah.plan.lane import is_delivered
 
 if TYPE_CHECKING:
     from stxbuildah.job.session import UpdateSession
@@ -57,6 +58,7 @@ class UpdateSteps:
     content: LayerContent = attrs.field(factory=lambda: LayerContent(()))
     replaced: int = 0
     changed: Inventory | None = None
+    layer: NewLayer | None = None
     made: NewImage | None = None
     stored: "Future[str] | None" = None
     digest: str = ""
@@ -78,6 +80,7 @@ class UpdateSteps:
             Action.WRITE_LAYER: self._write_layer,
             Action.STORE: self._store,
             Action.PUSH: self._push,
+            Action.WRITE_IMAGE: self._write_image,
             Action.RECORD: self._record,
             Action.CLEAN: self._clean,
         }
@@ -168,11 +171,11 @@ class UpdateSteps:
         if earlier is not None:
             self.content = earlier.with_new(self.content)
             self.replaced = len(earlier.layers)
-        layer = make_layer(
+        self.layer = make_layer(
             self.request, inputs, self.base, self.content, wheels=self.sources.wheels, folder=self.folder,
             replaced=earlier.split if earlier else None,
         )  # fmt: skip
-        self.made = make_image(layer, inputs, self.base, self.folder)
+        self.made = make_image(self.layer, inputs, self.base, self.folder)
         # While the image is stored and pushed, this program has little else to do.
         self.lists = self.pool.submit(copy_context().run, self._take_lists, new)
 
@@ -197,7 +200,7 @@ class UpdateSteps:
         """Start the import; it goes on while the push and the records are made."""
         new = self._new()
         self.stored = self.pool.submit(copy_context().run, self.engine.store.import_image, new.source, new.name)
-        if not self.request.push:
+        if not is_delivered(self.request, self.plan.inputs):
             self.digest = self.stored.result()
 
     def _push(self) -> None:
@@ -205,6 +208,14 @@ class UpdateSteps:
         self.digest = self.engine.store.push(
             new.name, new.destination, layout=new.source, stored=self.stored.result if self.stored else None
         )
+
+    def _write_image(self) -> None:
+        from stxbuildah.job.export import export
+
+        place = self.plan.inputs.destination
+        if self.layer is None or place is None:
+            raise BuildError("no layer was written")
+        self.digest = export(self.engine.runner, self.base, self.layer, place, folder=self.folder, pool=self.pool)
 
     def _take_lists(self, content: LayerContent) -> InstalledLists:
         """List what was and what is installed; afterwards nothing reads the container any more."""
@@ -239,6 +250,7 @@ class UpdateSteps:
         lists = self._listed()
         return UpdateResult(
             reference=new.destination if self.request.push else new.name,
+            location=self.plan.inputs.destination,
             digest=self.digest,
             pushed=self.request.push,
             base=self.base.reference,
