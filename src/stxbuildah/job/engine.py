@@ -13,14 +13,12 @@ from stxbuildah.engine.probe import choose_host
 from stxbuildah.engine.process import Runner, parent_environment
 from stxbuildah.engine.store import Store
 from stxbuildah.errors import StxbError
-from stxbuildah.job.workspace import Folders, orphaned_work_folders, remove_work_folder
+from stxbuildah.job.workspace import TEMPORARY_IMAGES, Folders, orphaned_work_folders, remove_work_folder
 from stxbuildah.model.host import UserChoices
 from stxbuildah.model.reference import ImageReference
 from stxbuildah.model.settings import HostChoices, RegistryAccess, Retry, Storage
 from stxbuildah.model.update import HostOptions
 
-# A file of a work folder: names of images that its run put into the store for itself, one a line.
-TEMPORARY_IMAGES = "temporary-images"
 TEMPORARY_NAME = "localhost/stxb-temporary"
 
 

@@ -12,7 +12,7 @@ import attrs
 from stxbuildah import log
 from stxbuildah.engine.process import parent_environment
 from stxbuildah.errors import BuildError, HostError, InputError, StxbError
-from stxbuildah.job.workspace import Folders
+from stxbuildah.job.workspace import Folders, remove_plain_orphans
 from stxbuildah.model.stored import StoredImage
 from stxbuildah.model.update import Lane, PullPolicy, UpdateFacts, UpdateInputs, UpdateRequest
 from stxbuildah.plan.lane import LOCAL, asks_registry, is_delivered, session_needs
@@ -103,7 +103,10 @@ def found_out(request: UpdateRequest, inputs: UpdateInputs, pool: ThreadPoolExec
 
         client = stack.enter_context(opened_client(request))
         there = _remote(request, inputs, client, stack)
-        yield _compared(request, inputs, local.result(), there, client)
+        here = local.result()
+        if here.engine is None:
+            remove_plain_orphans(_folders())
+        yield _compared(request, inputs, here, there, client)
 
 
 def _needed(error: StxbError, request: UpdateRequest, inputs: UpdateInputs) -> StxbError:

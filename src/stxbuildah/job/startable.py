@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from stxbuildah import log
-from stxbuildah.job.engine import TEMPORARY_IMAGES, TEMPORARY_NAME, Engine, remove_temporary_image
+from stxbuildah.job.engine import TEMPORARY_NAME, Engine, remove_temporary_image
+from stxbuildah.job.workspace import TEMPORARY_IMAGES
 from stxbuildah.layer.append import has_triggers, without_triggers
 from stxbuildah.layer.layout import write_layout
 from stxbuildah.model.image import ImageDocuments

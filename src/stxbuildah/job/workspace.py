@@ -18,6 +18,8 @@ from stxbuildah.errors import DiskFullError, HostError, InputError
 _WORK_PREFIX = "stxb-"
 _KEPT_PREFIX = "kept-"
 _LOCK_NAME = "owner.lock"
+# A file of a work folder: names of images that its run put into the local store for itself, one a line.
+TEMPORARY_IMAGES = "temporary-images"
 
 
 @attrs.frozen(kw_only=True)
@@ -98,6 +100,14 @@ def orphaned_work_folders(folders: Folders) -> tuple[Path, ...]:
     return tuple(
         folder for folder in sorted(folders.work.glob(f"{_WORK_PREFIX}*")) if folder.is_dir() and not _in_use(folder)
     )
+
+
+def remove_plain_orphans(folders: Folders) -> None:
+    """Delete orphaned work folders where no engine is used; those whose run left images in the store stay for one."""
+    for folder in orphaned_work_folders(folders):
+        if not (folder / TEMPORARY_IMAGES).exists():
+            remove_work_folder(folder)
+            log.info("work.folder.removed", folder=str(folder))
 
 
 def _in_use(folder: Path) -> bool:

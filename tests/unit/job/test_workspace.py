@@ -11,11 +11,13 @@ import pytest
 
 from stxbuildah.errors import InputError
 from stxbuildah.job.workspace import (
+    TEMPORARY_IMAGES,
     Folders,
     account_id,
     check_writable,
     locked,
     orphaned_work_folders,
+    remove_plain_orphans,
     remove_work_folder,
     replace_text,
     work_folder,
@@ -80,6 +82,18 @@ def test_a_folder_without_a_lock_is_an_orphan_when_it_is_old(folders: Folders) -
         folder.mkdir(parents=True)
     os.utime(old, (0, 0))
     assert orphaned_work_folders(folders) == (old,)
+
+
+def test_without_an_engine_only_what_left_nothing_in_the_store_goes(folders: Folders) -> None:
+    plain, other = folders.work / "stxb-plain", folders.work / "stxb-other"
+    for folder in (plain, other):
+        folder.mkdir(parents=True)
+    (other / TEMPORARY_IMAGES).write_text("localhost/stxb-temporary:1\n")
+    for folder in (plain, other):
+        os.utime(folder, (0, 0))
+    with work_folder(folders) as own:
+        remove_plain_orphans(folders)
+        assert {*folders.work.iterdir()} == {own, other}
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
