@@ -42,6 +42,7 @@ def deliver(
     *,
     client: "Callable[[], RegistryClient]",
     pool: ThreadPoolExecutor,
+    unmoved: bool = False,
 ) -> Delivered:
     """Write the updated image, or the index with the updated images in it, to its place; its name comes last.
 
@@ -51,8 +52,10 @@ def deliver(
         place: where to.
         client: gives the client of registries.
         pool: does several things at the same time.
+        unmoved: the base's name must stand for the same image still when the new name is written.
 
     Raises:
+        InputError: the base's name stands for another image by now.
         StxbError: it could not be written; nothing answers to the new name then.
     """
     with opened_destination(place, client) as destination:
@@ -60,11 +63,24 @@ def deliver(
             image.manifest.digest: _written(base, image, made[image.manifest.digest], destination, pool)
             for image in base.images
         }
-        if not is_index(base.document):
-            return Delivered(digest=destination.finish(documents[base.document.digest]), manifests=documents)
-        others = () if _in_same_repository(base.location, place) else _others(base, destination)
-        index = replaced_index(base.document, documents)
-        return Delivered(digest=destination.finish(index, (*documents.values(), *others)), manifests=documents)
+        document = documents.get(base.document.digest)
+        manifests: tuple[Document, ...] = ()
+        if document is None:
+            others = () if _in_same_repository(base.location, place) else _others(base, destination)
+            document, manifests = replaced_index(base.document, documents), (*documents.values(), *others)
+        if unmoved:
+            _check_unmoved(base)
+        return Delivered(digest=destination.finish(document, manifests), manifests=documents)
+
+
+def _check_unmoved(base: RemoteBase) -> None:
+    now = base.source.document().digest
+    if now != base.document.digest:
+        raise InputError(
+            f"{base.source.name} was pushed anew during the update: it has the digest {now} by now, not "
+            f"{base.document.digest}",
+            hint="look at what has changed, then give the new digest to --expect-digest",
+        )
 
 
 def _written(

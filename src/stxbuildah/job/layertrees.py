@@ -14,12 +14,18 @@ from stxbuildah.layer.indexcache import IndexCache
 from stxbuildah.layer.indexfile import LayerIndex
 from stxbuildah.layer.layerindex import index_layer, read_files
 from stxbuildah.layer.stacked import StackedTree
+from stxbuildah.layer.tarmember import Limits
 
 # Streams at the same time: the threads share one Python, of which decompression and hashing need little.
 STREAMS = 3
 
 # Gives what somebody else found out about an image's layers, by the digest of the layer.
 Offered = Callable[[RemoteImage], Mapping[str, LayerIndex]]
+
+# A stream takes time and no room, so only what is out of all proportion is refused: a few kilobytes of zstd can give
+# hundreds of gigabytes. Layers compress by 3 to 20.
+_MAXIMUM_RATIO = 200
+_RATIO_MATTERS_FROM = 16 * 2**30
 
 
 @attrs.frozen(kw_only=True)
@@ -82,7 +88,7 @@ class LayerTrees:
             log.info("layer.files.read", layer=layer.digest, paths=sorted(paths))
             self.say(f"read {len(paths)} files out of {self._what(number)}")
             with self.base.source.blob(layer) as chunks:
-                contents = read_files(chunks, index, paths, what=self._what(number))
+                contents = read_files(chunks, index, paths, what=self._what(number), limits=stream_limits(layer.size))
             self.cache.extend(layer.digest, index, contents)
             return contents
 
@@ -92,7 +98,13 @@ class LayerTrees:
         layer = image.layers[number]
         self.say(f"read {self._what(number)}, {layer.size:,} bytes")
         with self.cache.making(layer.digest) as path, self.base.source.blob(layer) as chunks:
-            index_layer(chunks, what=self._what(number), diff_id=image.diff_ids[number], target=path)
+            index_layer(
+                chunks,
+                what=self._what(number),
+                diff_id=image.diff_ids[number],
+                target=path,
+                limits=stream_limits(layer.size),
+            )
         log.info("layer.indexed", layer=layer.digest, size=layer.size)
         index = self.cache.find(layer.digest)
         if index is None:
@@ -104,3 +116,13 @@ class LayerTrees:
 
     def _what(self, number: int) -> str:
         return f"layer {number + 1} of {self.base.source.name}"
+
+
+def stream_limits(size: int) -> Limits:
+    """Give how much of a layer's tar is accepted.
+
+    Args:
+        size: bytes of the layer's blob.
+    """
+    usual = Limits()
+    return attrs.evolve(usual, total=min(usual.total, max(_RATIO_MATTERS_FROM, _MAXIMUM_RATIO * size)))
