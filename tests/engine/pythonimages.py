@@ -173,12 +173,12 @@ class PythonImage:
         return found
 
     def push(self, registry: Registry, name: str) -> ImageReference:
-        """Push it to a registry under ``repository:tag``, or ``repository@`` for no tag."""
-        repository, colon, tag = name.partition(":")
+        """Push it to a registry under ``repository:tag``."""
+        repository, _, tag = name.partition(":")
         for digest, data in self.blobs.items():
             push_blob(registry, repository, digest, data)
-        registry.put_manifest(repository, tag or self.document.digest, self.document.data, self.document.media_type)
-        return ImageReference.parse(f"{registry.address}/{repository}{colon}{tag}")
+        registry.put_manifest(repository, tag, self.document.data, self.document.media_type)
+        return ImageReference.parse(f"{registry.address}/{name}")
 
     def lay_out(self, path: Path, tag: str) -> Path:
         """Write it to a new OCI image layout."""

@@ -37,12 +37,23 @@ class Registry:
 
     def manifest(self, repository: str, reference: str) -> bytes:
         """Give a manifest as the registry serves it, asked for without any container program."""
+        accept = "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json"
+        return self._get(f"{repository}/manifests/{reference}", accept)
+
+    def index(self, repository: str, reference: str) -> bytes:
+        """Give an index of images, of OCI's type."""
+        return self._get(f"{repository}/manifests/{reference}", "application/vnd.oci.image.index.v1+json")
+
+    def tags(self, repository: str) -> set[str]:
+        """Give the tags of a repository."""
+        return set(json.loads(self._get(f"{repository}/tags/list"))["tags"])
+
+    def _get(self, path: str, accept: str = "*/*") -> bytes:
         connection = http.client.HTTPConnection(self.address, timeout=10)
         with contextlib.closing(connection):
-            accept = "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json"
-            connection.request("GET", f"/v2/{repository}/manifests/{reference}", headers={"Accept": accept})
+            connection.request("GET", f"/v2/{path}", headers={"Accept": accept})
             answer = connection.getresponse()
-            assert answer.status == http.HTTPStatus.OK, f"{repository}:{reference} answers {answer.status}"
+            assert answer.status == http.HTTPStatus.OK, f"{path} answers {answer.status}"
             return answer.read()
 
     def put_manifest(self, repository: str, reference: str, document: bytes, media_type: str) -> None:
