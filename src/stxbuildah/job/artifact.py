@@ -7,8 +7,7 @@ with the layer's digest. Whoever may push to the repository may write one, so it
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,12 +15,11 @@ from typing import TYPE_CHECKING
 import attrs
 
 from stxbuildah import log
-from stxbuildah.errors import StxbError
+from stxbuildah.errors import InputError, StxbError
 from stxbuildah.job.remote import RemoteImage
 from stxbuildah.layer.indexcache import IndexCache
 from stxbuildah.layer.indexfile import LayerIndex
-from stxbuildah.model.descriptor import Descriptor, Document
-from stxbuildah.model.image import OCI_MANIFEST
+from stxbuildah.model.descriptor import Descriptor
 from stxbuildah.model.reference import ImageReference
 
 if TYPE_CHECKING:
@@ -30,25 +28,19 @@ if TYPE_CHECKING:
 ARTIFACT_TYPE = "application/vnd.stxbuildah.inventory.v1"
 INDEX_TYPE = "application/vnd.stxbuildah.layer-index.v1+zstd"
 LAYER_ANNOTATION = "io.stxbuildah.inventory.layer"
-# Artifacts without a configuration have this one (OCI image specification, manifest.md, "Guidance for an Empty
-# Descriptor").
-_EMPTY = b"{}"
-_EMPTY_TYPE = "application/vnd.oci.empty.v1+json"
-_ZSTD_LEVEL = 3
-_CHUNK = 1 << 20
-# A layer of a million files with long names; more is somebody's joke.
-_MAXIMUM_INDEX = 512 * 2**20
+# All indexes of an artifact, unpacked: an image of ten million files; more is somebody's joke.
+_MAXIMUM_INDEXES = 512 * 2**20
 _MAXIMUM_BLOB = 128 * 2**20
 _MAXIMUM_ARTIFACTS = 8
 
 
 @attrs.frozen(kw_only=True)
 class StoredInventory:
-    """Reads and writes the inventories that are stored beside images.
+    """Reads the inventories that are stored beside images.
 
     Attributes:
         client: of the registry.
-        cache: keeps indexes that came from others apart from our own, by the digest of the layer.
+        cache: keeps indexes that came from others apart from our own, by repository and layer.
     """
 
     client: "RegistryClient"
@@ -63,41 +55,29 @@ class StoredInventory:
             reference: the image's repository.
             image: the image.
         """
-        wanted = [layer.digest for layer in image.layers]
-        known = {digest: index for digest in wanted if (index := self.cache.find(digest)) is not None}
-        if len(known) == len(set(wanted)):
-            return known
+        kept = [self._kept(reference, layer.digest, diff_id) for layer, diff_id in _layers(image)]
+        known = [index for index in kept if index is not None]
+        if len(known) == len(kept):
+            return {layer.digest: index for layer, index in zip(image.layers, known, strict=True)}
         try:
             for descriptor in self._artifacts(reference, image.manifest.digest):
-                blobs = self._blobs(reference, descriptor, wanted)
-                if blobs is not None:
-                    return self._fetched(reference, blobs)
+                found = self._believed(reference, image, descriptor)
+                if found is not None:
+                    return found
         except StxbError as error:
-            # Without it the layers are read, which takes longer.
-            log.warning("inventory.artifact.ignored", image=str(reference), reason=error.message)
+            _ignored(reference, error.message)
         return {}
 
-    def store(
-        self, target: ImageReference, subject: Document, layers: Sequence[tuple[str, Path]], folder: Path
-    ) -> None:
-        """Store the inventory of an image beside it; what goes wrong is logged and no error, since the image is there.
-
-        Args:
-            target: the image's repository.
-            subject: the image's manifest.
-            layers: digest and index file of each layer, the lowest first.
-            folder: work folder.
-        """
+    def _believed(
+        self, reference: ImageReference, image: RemoteImage, artifact: Descriptor
+    ) -> dict[str, LayerIndex] | None:
+        """Give the indexes of one artifact; None when it is not believed, so that the layers are read."""
         try:
-            described = [self._uploaded(target, digest, path, folder) for digest, path in layers]
-            empty = Descriptor(media_type=_EMPTY_TYPE, digest=_digest(_EMPTY), size=len(_EMPTY))
-            self._ensure(target, empty, lambda: _EMPTY)
-            document = Document(OCI_MANIFEST, _manifest(described, empty, subject))
-            self.client.put_referrer(target, document, subject.digest)
-        except (StxbError, OSError) as error:
-            log.warning("inventory.artifact.not_stored", image=str(target), reason=str(error))
-            return
-        log.info("inventory.artifact.stored", image=str(target), digest=document.digest)
+            blobs = self._blobs(reference, artifact, [layer.digest for layer in image.layers])
+            return None if blobs is None else self._fetched(reference, image, blobs)
+        except InputError as error:
+            _ignored(reference, error.message)
+            return None
 
     def _artifacts(self, reference: ImageReference, digest: str) -> tuple[Descriptor, ...]:
         found = self.client.referrers(reference, digest, ARTIFACT_TYPE)
@@ -117,88 +97,70 @@ class StoredInventory:
         blobs = [Descriptor.from_json(layer, f"the inventory of {reference}") for layer in value["layers"]]
         layers = [dict(blob.annotations).get(LAYER_ANNOTATION, "") for blob in blobs]
         if layers != list(wanted):
-            log.warning("inventory.artifact.ignored", image=str(reference), reason="it is of other layers")
-            return None
+            raise InputError("it is of other layers")
         return dict(zip(layers, blobs, strict=True))
 
-    def _fetched(self, reference: ImageReference, blobs: Mapping[str, Descriptor]) -> dict[str, LayerIndex]:
+    def _fetched(
+        self, reference: ImageReference, image: RemoteImage, blobs: Mapping[str, Descriptor]
+    ) -> dict[str, LayerIndex]:
+        """Give all indexes of an artifact.
+
+        Raises:
+            InputError: one of them is damaged, too large, or of another layer.
+        """
         found: dict[str, LayerIndex] = {}
-        for layer, blob in blobs.items():
-            index = self.cache.find(layer) or self._fetch(reference, layer, blob)
+        left = _MAXIMUM_INDEXES
+        for layer, diff_id in _layers(image):
+            index = self._kept(reference, layer.digest, diff_id)
             if index is None:
-                log.warning("inventory.artifact.ignored", image=str(reference), reason="an index in it is damaged")
-                return {}
-            found[layer] = index
+                left -= self._fetch(reference, layer.digest, diff_id, blobs[layer.digest], left)
+                index = self._kept(reference, layer.digest, diff_id)
+            if index is None:
+                raise InputError("an index in it was removed from the cache while it was needed")
+            found[layer.digest] = index
         return found
 
-    def _fetch(self, reference: ImageReference, layer: str, blob: Descriptor) -> LayerIndex | None:
+    def _fetch(self, reference: ImageReference, layer: str, diff_id: str, blob: Descriptor, limit: int) -> int:
+        """Fetch an index into the cache, and give its size."""
         if blob.size > _MAXIMUM_BLOB or blob.media_type != INDEX_TYPE:
-            return None
+            raise InputError(f"an index in it has {blob.size} bytes and the type {blob.media_type!r:.80}")
         from stxbuildah.layer.inflate import inflated
 
-        with (
-            self.cache.making(layer) as path,
-            path.open("wb") as stream,
-            self.client.blob(reference, blob) as chunks,
-        ):
-            for chunk in inflated(chunks, limit=_MAXIMUM_INDEX):
-                stream.write(chunk)
-        return self.cache.find(layer)
+        with self.cache.making(_kept_as(reference, layer)) as path:
+            with path.open("wb") as stream, self.client.blob(reference, blob) as chunks:
+                size = sum(stream.write(chunk) for chunk in inflated(chunks, limit=limit))
+            # Before it has its place in the cache, where nobody asks again.
+            index = LayerIndex.open(path)
+            if index is None or index.diff_id != diff_id or not index.is_sound():
+                raise InputError("an index in it is damaged, or of another layer")
+        return size
 
-    def _uploaded(self, target: ImageReference, layer: str, path: Path, folder: Path) -> Descriptor:
-        packed = folder / f"inventory-{layer.removeprefix('sha256:')}"
-        size, digest = _compress(path, packed)
-        descriptor = Descriptor(
-            media_type=INDEX_TYPE, digest=digest, size=size, annotations=((LAYER_ANNOTATION, layer),)
-        )
-        self._ensure(target, descriptor, packed.read_bytes)
-        packed.unlink()
-        return descriptor
+    def _kept(self, reference: ImageReference, layer: str, diff_id: str) -> LayerIndex | None:
+        index = self.cache.find(_kept_as(reference, layer))
+        return index if index is not None and index.diff_id == diff_id else None
 
-    def _ensure(self, target: ImageReference, descriptor: Descriptor, read: Callable[[], bytes]) -> None:
-        if self.client.has_blob(target, descriptor.digest):
-            return
+    def path(self, reference: ImageReference, layer: str) -> Path:
+        """Give where the index of a layer is kept that came from an artifact in a repository.
 
-        @contextmanager
-        def content() -> Iterator[Iterator[bytes]]:
-            yield iter((read(),))
-
-        self.client.upload(target, descriptor, content)
+        Args:
+            reference: any image of the repository.
+            layer: digest of the layer.
+        """
+        return self.cache.path(_kept_as(reference, layer))
 
 
-def _compress(source: Path, target: Path) -> tuple[int, str]:
-    import zstandard
+def _kept_as(reference: ImageReference, layer: str) -> str:
+    """Give the name that an index is kept by.
 
-    found = sha256()
-    packer = zstandard.ZstdCompressor(level=_ZSTD_LEVEL, write_checksum=True).compressobj()
-    with source.open("rb") as stream, target.open("wb") as out:
-        while chunk := stream.read(_CHUNK):
-            packed = packer.compress(chunk)
-            found.update(packed)
-            out.write(packed)
-        packed = packer.flush()
-        found.update(packed)
-        out.write(packed)
-    return target.stat().st_size, f"sha256:{found.hexdigest()}"
+    Whoever writes to one repository must not be believed about another one that shares its layers.
+    """
+    return f"sha256:{sha256(f'{reference.qualified.name} {layer}'.encode()).hexdigest()}"
 
 
-def _manifest(blobs: Sequence[Descriptor], empty: Descriptor, subject: Document) -> bytes:
-    return json.dumps(
-        {
-            "schemaVersion": 2,
-            "mediaType": OCI_MANIFEST,
-            "artifactType": ARTIFACT_TYPE,
-            "config": _described(empty),
-            "layers": [{**_described(blob), "annotations": dict(blob.annotations)} for blob in blobs],
-            "subject": _described(subject.descriptor),
-        },
-        separators=(",", ":"),
-    ).encode("ascii")
+def _layers(image: RemoteImage) -> list[tuple[Descriptor, str]]:
+    return list(zip(image.layers, image.diff_ids, strict=True))
 
 
-def _described(descriptor: Descriptor) -> dict[str, object]:
-    return {"mediaType": descriptor.media_type, "digest": descriptor.digest, "size": descriptor.size}
-
-
-def _digest(data: bytes) -> str:
-    return f"sha256:{sha256(data).hexdigest()}"
+def _ignored(reference: ImageReference, reason: str) -> None:
+    # Without it the layers are read, which takes longer.
+    log.warning("inventory.artifact.ignored", image=str(reference), reason=reason)

@@ -1,20 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Carrying out an update where the image lies, in a registry or in a file: nothing is pulled, unpacked or run."""
 
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from contextvars import copy_context
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import attrs
 
 from stxbuildah import log
-from stxbuildah.errors import BuildError
-from stxbuildah.job.artifact import StoredInventory
+from stxbuildah.errors import BuildError, StxbError
 from stxbuildah.job.delivery import Delivered, deliver
 from stxbuildah.job.image import path_variable
 from stxbuildah.job.layertrees import LayerTrees
@@ -39,10 +38,16 @@ from stxbuildah.model.reference import ImageReference
 from stxbuildah.model.update import Action, ImageChange, UpdatePlan, UpdateRequest, UpdateResult
 
 if TYPE_CHECKING:
+    from stxbuildah.job.artifact import StoredInventory
+    from stxbuildah.job.artifactupload import InventoryUpload
     from stxbuildah.job.replacing import EarlierUpdates
     from stxbuildah.registry.client import RegistryClient
 
 Say = Callable[[str], None]
+
+# Threads for what is stored beside images: mostly questions to the registry, which wait for its answers. They are not
+# those of the images themselves, which would have to wait for it.
+_BESIDE = 4
 
 
 @attrs.define(kw_only=True)
@@ -54,6 +59,7 @@ class ChangedImage:
         indexes: what its layers do.
         tree: its files.
         inventory: what is in it.
+        inventory_upload: stores what its layers do beside the new image; None where that is not wanted.
         content: the new layer.
         after: what will be in the new image.
         layer: the new layer and documents.
@@ -64,6 +70,7 @@ class ChangedImage:
     indexes: tuple[LayerIndex, ...]
     tree: StackedTree
     inventory: Inventory
+    inventory_upload: "InventoryUpload | None" = None
     content: LayerContent = attrs.field(factory=lambda: LayerContent(()))
     after: Inventory | None = None
     layer: NewLayer | None = None
@@ -104,9 +111,12 @@ class RegistryUpdate:
     delivered: Delivered | None = None
     written: tuple[Path, ...] = ()
     seconds: list[tuple[str, float]] = attrs.field(factory=list)
+    beside: ThreadPoolExecutor = attrs.field(init=False, factory=lambda: ThreadPoolExecutor(_BESIDE))
 
     def execute(self) -> UpdateResult:
         """Carry out every step of the plan in its order."""
+        # After a fault nobody waits for what is stored beside images: with the client it ends, too.
+        self.stack.callback(self.beside.shutdown, wait=False, cancel_futures=True)
         perform: dict[Action, Callable[[], None]] = {
             Action.DOWNLOAD: self.sources.download,
             Action.READ_LAYERS: self._read_layers,
@@ -131,6 +141,11 @@ class RegistryUpdate:
         self.seconds.append((action.value, time.monotonic() - start))
 
     @property
+    def _place(self) -> ImageLocation:
+        inputs = self.plan.inputs
+        return inputs.destination or ImageLocation(transport=Transport.REGISTRY, reference=inputs.target.qualified)
+
+    @property
     def name(self) -> ImageReference:
         """The result's name."""
         return store_name(self.plan.inputs.target, self.base.reference)
@@ -139,9 +154,11 @@ class RegistryUpdate:
         trees = self._trees()
         for remote in self.base.images:
             indexes = trees.indexes(remote)
+            upload = self._inventory_upload(remote)
             tree = trees.tree(remote, indexes)
             inventory = take_inventory(tree, path_variable(remote.image), self.request.install.python)
             self.images.append(ChangedImage(remote=remote, indexes=indexes, tree=tree, inventory=inventory))
+            self.images[-1].inventory_upload = upload
 
     def _trees(self) -> LayerTrees:
         return LayerTrees(base=self.base, cache=self._cache(), offered=self._offered, say=self.say)
@@ -154,8 +171,13 @@ class RegistryUpdate:
             return {}
         return self._stored_inventory().offered(reference, image)
 
-    def _stored_inventory(self) -> StoredInventory:
-        return StoredInventory(client=self.client(), cache=IndexCache(self.folders.cache / "stored-inventories"))
+    def _stored_inventory(self) -> "StoredInventory":
+        from stxbuildah.job.artifact import StoredInventory
+
+        return StoredInventory(client=self.client(), cache=self._stored_indexes())
+
+    def _stored_indexes(self) -> IndexCache:
+        return IndexCache(self.folders.cache / "stored-inventories")
 
     def _build_modules(self) -> None:
         self.sources.build_modules(self.images[0].inventory)
@@ -210,31 +232,50 @@ class RegistryUpdate:
         return EarlierUpdates(split=split, layers=files, below=below)
 
     def _deliver(self) -> None:
-        inputs = self.plan.inputs
-        place = inputs.destination or ImageLocation(transport=Transport.REGISTRY, reference=inputs.target.qualified)
         made = {image.remote.manifest.digest: image.made for image in self.images}
-        self.delivered = deliver(self.base, made, place, client=self.client, pool=self.pool)
-        log.info("update.delivered", place=str(place), digest=self.delivered.digest)
-        for image in self.images:
-            self._keep_inventory(image, place)
+        keeping = [self._keep_index(image) for image in self.images]
+        self.delivered = deliver(
+            self.base, made, self._place, client=self.client, pool=self.pool,
+            unmoved=bool(self.request.lanes.expect_digest),
+        )  # fmt: skip
+        log.info("update.delivered", place=str(self._place), digest=self.delivered.digest)
+        for image, kept in zip(self.images, keeping, strict=True):
+            if image.inventory_upload is not None:
+                image.inventory_upload.finish(self._new_manifest(image))
+            else:
+                _wait_for(kept)
 
-    def _keep_inventory(self, image: ChangedImage, place: ImageLocation) -> None:
-        """Keep what is known of the new image: here for this machine's next update, beside the image for others'."""
-        made, new = image.made, self._new_manifest(image)
+    def _keep_index(self, image: ChangedImage) -> "Future[Path]":
+        """Keep what is known of the new layer, for the next update of the image: here, and beside it."""
+        kept = self.beside.submit(copy_context().run, self._indexed, image.made)
+        if image.inventory_upload is not None:
+            for layer in image.remote.layers[: len(image.remote.layers) - image.replaced]:
+                image.inventory_upload.add(partial(self._index_file, layer.digest))
+            image.inventory_upload.add(kept.result)
+        return kept
+
+    def _inventory_upload(self, remote: RemoteImage) -> "InventoryUpload | None":
+        """Give what stores the inventory beside the new image, if it is to be stored."""
+        reference = self._place.reference
+        if self._place.transport is not Transport.REGISTRY or not self.request.lanes.store_inventory or not reference:
+            return None
+        from stxbuildah.job.artifactupload import InventoryUpload
+
+        upload = InventoryUpload(
+            self.client(), reference, notes=self.folders.cache / "packed", folder=self.folder, pool=self.beside
+        )
+        upload.ask(self._index_file(layer.digest) for layer in remote.layers)
+        return upload
+
+    def _indexed(self, made: NewLayer) -> Path:
         with self._cache().making(made.blob.digest) as path:
             index_layer(_pieces(made.file), what="the new layer", diff_id=made.blob.diff_id, target=path)
-        wanted = place.transport is Transport.REGISTRY and self.request.lanes.store_inventory
-        if not wanted or place.reference is None:
-            return
-        known = [layer.digest for layer in image.remote.layers[: len(image.remote.layers) - image.replaced]]
-        files = [self._index_file(digest) for digest in (*known, made.blob.digest)]
-        listed = [str(layer["digest"]) for layer in json.loads(new.data)["layers"]]
-        self._stored_inventory().store(place.reference, new, list(zip(listed, files, strict=True)), self.folder)
+        return self._cache().path(made.blob.digest)
 
     def _index_file(self, digest: str) -> Path:
         """Give the file of a layer's index: our own, else the one that was stored beside the base."""
-        own = self._cache().path(digest)
-        return own if own.exists() else self._stored_inventory().cache.path(digest)
+        own, reference = self._cache().path(digest), self.base.location.reference
+        return own if own.exists() or reference is None else self._stored_inventory().path(reference, digest)
 
     def _cache(self) -> IndexCache:
         return IndexCache(self.folders.cache / "layers")
@@ -272,6 +313,14 @@ class RegistryUpdate:
             new, old, image.made.blob, image.content, image.listed,
             platform=image.remote.platform, replaced=image.replaced,
         )  # fmt: skip
+
+
+def _wait_for(index: "Future[Path]") -> None:
+    """Wait for an index; without it the next update takes longer, and this one is done."""
+    try:
+        index.result()
+    except StxbError as error:
+        log.warning("layer.index.not_written", reason=error.message)
 
 
 def _pieces(path: Path) -> Iterator[bytes]:

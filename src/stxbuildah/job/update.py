@@ -5,6 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from contextvars import copy_context
+from importlib import import_module
 from pathlib import Path
 
 from stxbuildah import log
@@ -13,8 +14,9 @@ from stxbuildah.job.found import Found, found_out
 from stxbuildah.job.gather import update_inputs
 from stxbuildah.job.records import check_records, records_folder
 from stxbuildah.job.workspace import work_folder
-from stxbuildah.model.update import Lane, UpdatePlan, UpdateRequest, UpdateResult
+from stxbuildah.model.update import Lane, UpdateInputs, UpdatePlan, UpdateRequest, UpdateResult
 from stxbuildah.model.wheel import Wheel
+from stxbuildah.plan.lane import asks_registry
 from stxbuildah.plan.update import plan_update
 
 Say = Callable[[str], None]
@@ -47,7 +49,7 @@ def run(request: UpdateRequest, say: Say) -> UpdateResult:
     check_records(records)
     with ThreadPoolExecutor(4) as pool, ExitStack() as stack:
         # While the store and the registry are asked for the image, another thread reads the wheels.
-        reading = pool.submit(copy_context().run, _read_wheels, inputs.wheels)
+        reading = pool.submit(copy_context().run, _made_ready, request, inputs)
         found = stack.enter_context(found_out(request, inputs, pool))
         found.check_expected(request.lanes.expect_digest)
         wheels = reading.result()
@@ -58,10 +60,16 @@ def run(request: UpdateRequest, say: Say) -> UpdateResult:
         return carry_out(request, made, found, wheels, folder=folder, records=records, pool=pool, stack=stack, say=say)
 
 
-def _read_wheels(files: tuple[str, ...]) -> list[Wheel]:
+def _made_ready(request: UpdateRequest, inputs: UpdateInputs) -> list[Wheel]:
+    """Read the wheels, and load what will most likely carry the update out; another lane is loaded when it is known."""
     from stxbuildah.job.sources import read_wheels
 
-    return read_wheels(files)
+    wheels = read_wheels(inputs.wheels)
+    if inputs.source is not None or asks_registry(request, inputs):
+        import_module("stxbuildah.job.registry")
+    else:
+        import_module("stxbuildah.job.steps")
+    return wheels
 
 
 def _in_store(

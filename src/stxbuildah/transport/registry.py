@@ -19,6 +19,9 @@ from stxbuildah.transport.files import file_chunks, opened_content
 from stxbuildah.transport.interface import ImageSource
 from stxbuildah.transport.layerform import DOCKER_GZIP_LAYER, gzipped, is_foreign, needs_compression
 
+# A new blob up to here is sent without asking whether it is there from an earlier run: the question would take longer.
+_UNASKED = 2**20
+
 
 class RegistrySource:
     """An image in a registry; several threads may read it at the same time.
@@ -110,13 +113,13 @@ class RegistryDestination:
         return descriptor
 
     def write(self, descriptor: Descriptor, content: Path | bytes) -> None:
-        """Write a new blob from a file, or from bytes; not when it is there from an earlier run.
+        """Write a new blob from a file, or from bytes; a large one not when it is there from an earlier run.
 
         Raises:
             InputError: the file cannot be read.
             StxbError: the registry does not take it.
         """
-        if isinstance(content, bytes) or not self._client.has_blob(self._reference, descriptor.digest):
+        if descriptor.size <= _UNASKED or not self._client.has_blob(self._reference, descriptor.digest):
             self._client.upload(self._reference, descriptor, lambda: opened_content(content))
 
     def finish(self, document: Document, manifests: tuple[Document, ...] = ()) -> str:
