@@ -14,7 +14,7 @@ from stxbuildah.model.reference import ImageReference
 from stxbuildah.model.settings import HostChoices
 from stxbuildah.model.stored import digest_of
 from tests.engine.registries import FaultProxy, Registry
-from tests.engine.stxb import Images, Stxb, StxbMaker
+from tests.engine.stxb import PROGRAM, Images, Stxb, StxbMaker
 from tests.engine.wheelhouse import make_wheel
 
 pytestmark = pytest.mark.engine
@@ -61,7 +61,7 @@ def test_without_any_program(
     assert digest_of(registry.manifest("tests/base", "alone")) == result["digest"]
     assert result["changes"]["python"] == ["+ stx-remote==1.0"]
     said = alone.refused(3, "--from", registry_base, "--wheel", wheel, *PLAIN)
-    assert "buildah is not installed" in said
+    assert "is not installed" in said
     assert "give --push" in said
 
 
@@ -125,6 +125,29 @@ def test_an_expected_digest(stxb: Stxb, registry: Registry, registry_base: Image
     assert digest in said
     assert registry.blobs.exists()
     stxb.update(*words, "--expect-digest", digest)
+
+
+def test_an_account_without_subordinate_ids(
+    stxb: Stxb, runner: Runner, registry: Registry, registry_base: ImageReference, wheel: Path
+) -> None:
+    """The programs are there, and can map no other user than this one."""
+    argv = ["unshare", "--user", "--map-user=4321", "--map-group=4321", "--"]
+    words = ["update", "--from", str(registry_base), "--wheel", str(wheel), "--push", *PLAIN, "--tag", "one-user"]
+    environment = {**stxb.environment, "USER": "somebody", "HOME": str(stxb.folder)}
+    completed = runner.run(
+        [*argv, str(PROGRAM), *words, "--format", "json", "--verbose"], extra=environment, cwd=stxb.folder
+    )
+    result = json.loads(completed.stdout)
+    assert result["lane"] == "registry"
+    assert digest_of(registry.manifest("tests/base", "one-user")) == result["digest"]
+    said = runner.run(
+        [*argv, str(PROGRAM), *(word for word in words if word != "--push")],
+        extra=environment,
+        cwd=stxb.folder,
+        check=False,
+    )
+    assert said.returncode == 3
+    assert "give --push" in " ".join(said.tail)
 
 
 def test_inside_an_unprivileged_container(
