@@ -198,8 +198,11 @@ class RegistrySession:
             attempts: how many there are in all.
 
         Raises:
-            InterruptedByUserError: the session was closed meanwhile.
+            InterruptedByUserError: the session is closed, or was meanwhile.
         """
+        if self._closed.is_set():
+            # The fault is most likely that the connections were closed, of which nobody wants to read.
+            raise InterruptedByUserError(f"{what} was stopped")
         seconds = pause(self._retry, failed, fault.fault)
         log.warning(
             "retry.scheduled",
