@@ -145,4 +145,5 @@ def _named(what: str) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        raise InputError(f"{what}: {error.message}", hint=error.hint, details=error.details) from error
+        hint = error.hint or "the image is damaged, or made to do harm; build or push it anew"
+        raise InputError(f"{what}: {error.message}", hint=hint, details=error.details) from error
