@@ -58,9 +58,14 @@ ENVIRONMENT_READERS: dict[str, str] = {
     "engine/inside/__main__.py": "buildah unshare --mount tells it by a variable where the container's files are",
     "cli/": "turns the user's variables into values, once, at the door",
 }
-# An import by a computed name is beyond every rule; only the table of commands of cli may do it, on its own constants.
+# An import by a computed name is beyond every rule. Who may do it, and why:
 RUN_TIME_NAME = "<a name made at run time>"
-COMMAND_TABLE = "cli/main.py"
+RUN_TIME_IMPORTERS: dict[str, str] = {
+    "cli/main.py": "the table of commands, on its own constants",
+    "wheels/inside/": "runs in the container of a build, where the project names its back end",
+}
+# What images have besides the standard library, by the room of the program that runs inside them.
+INSIDE_KNOWN: dict[str, tuple[str, ...]] = {"wheels": ("setuptools", "distutils")}
 # Slow to import (tens of milliseconds each): never at the top of a module of cli, so that --help answers at once.
 HEAVY = frozenset(
     {
@@ -177,7 +182,7 @@ def wrong_doors(module: Module) -> Iterator[str]:
         top = imported.name.split(".")[0]
         if top in DOORS and not is_place(module.name, DOORS[top]):
             yield f"{module.name}:{imported.line}: imports {top}, whose only door is {' and '.join(DOORS[top])}"
-        if imported.name == RUN_TIME_NAME and module.name != COMMAND_TABLE:
+        if imported.name == RUN_TIME_NAME and not is_place(module.name, tuple(RUN_TIME_IMPORTERS)):
             yield f"{module.name}:{imported.line}: imports a module whose name is made at run time; no rule can be held"
 
 
@@ -242,12 +247,14 @@ def long_functions(module: Module) -> Iterator[str]:
 
 
 def inside_imports(module: Module) -> Iterator[str]:
-    """What runs inside the user namespace of an image is started by its path: the standard library, and itself."""
-    if not module.name.startswith("engine/inside/"):
+    """What runs inside a user namespace or a container is started by its path: the standard library, and itself."""
+    room, _, below = module.name.partition("/")
+    if not below.startswith("inside/"):
         return
     for imported in imports(module):
-        known = imported.name.split(".")[0] in sys.stdlib_module_names
-        if not known and not imported.name.startswith("stxbuildah.engine.inside."):
+        top = imported.name.split(".")[0]
+        known = top in sys.stdlib_module_names or top in INSIDE_KNOWN.get(room, ()) or imported.name == RUN_TIME_NAME
+        if not known and not imported.name.startswith(f"stxbuildah.{room}.inside."):
             yield f"{module.name}:{imported.line}: imports {imported.name}; it may import the standard library only"
 
 
@@ -289,6 +296,7 @@ def test_the_package_keeps_the_rule(rule: Rule) -> None:
         (heavy_tops, "cli/a.py", "import attrs", "imports attrs at the top"),
         (long_functions, "cli/a.py", "def f():\n" + "    pass\n" * 60, "f has 61 lines"),
         (inside_imports, "engine/inside/read.py", "from stxbuildah import log", "standard library only"),
+        (inside_imports, "wheels/inside/build.py", "import attrs", "standard library only"),
     ],
 )  # fmt: skip
 def test_a_broken_rule_is_found(rule: Rule, name: str, text: str, part: str) -> None:

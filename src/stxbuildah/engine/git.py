@@ -144,6 +144,43 @@ class Git:
             raise
         return commit
 
+    def commit_of(self, url: str, ref: str) -> str:
+        """Give the commit that a ref of a server's repository names now, without cloning it.
+
+        Args:
+            url: as for ``checkout``.
+            ref: as for ``checkout``; of a commit, the whole hash.
+
+        Returns:
+            The commit's hash; that of an abbreviated one is not known without a clone, and it is given as it is.
+
+        Raises:
+            StxbError: as ``checkout``.
+        """
+        if _FULL_HASH.fullmatch(ref):
+            return ref
+        transports = (*_REMOTE_TRANSPORTS, "file") if url.startswith("file:") else _REMOTE_TRANSPORTS
+        try:
+            # All of them: a pattern would match the last parts of other names, too.
+            listed = self._run(["ls-remote", "--quiet", "--", url], transports).stdout
+        except ProcessError as error:
+            raise explain(error, url) from error
+        lines = (line.partition("\t") for line in listed.decode("utf-8", "replace").splitlines())
+        found = {name: commit for commit, _, name in lines if _FULL_HASH.fullmatch(commit)}
+        # A tag with a message is an object of its own; what it stands for is listed as NAME^{}.
+        names = (
+            [f"refs/heads/{ref}", f"refs/tags/{ref}^{{}}", f"refs/tags/{ref}", f"{ref}^{{}}", ref] if ref else ["HEAD"]
+        )
+        for name in names:
+            if name in found:
+                return found[name]
+        if _HASH.fullmatch(ref):
+            return ref
+        raise InputError(
+            f"the git repository {without_secret(url)}: it has no branch or tag {ref!r}",
+            hint=f"git ls-remote {without_secret(url)} lists what it has",
+        )
+
     def work_tree(self, folder: Path) -> Path | None:
         """Give the top of the git work tree that a folder is in, or None when it is in none."""
         completed = self._run(["rev-parse", "--show-toplevel"], ("file",), folder, check=False)

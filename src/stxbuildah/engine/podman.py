@@ -93,10 +93,15 @@ class Ended:
 class PodmanService:
     """``podman system service`` on a private socket, for the time of a ``with`` block.
 
+    Several threads may run containers at once: each talks over a connection of its own.
+
     Args:
         runner: runs podman.
         choices: names the store, and the settings podman needs on this machine.
         state_folder: folder of the files that tell which containers have an owner.
+
+    Attributes:
+        started: containers that were run so far.
     """
 
     def __init__(self, runner: Runner, choices: HostChoices, state_folder: Path) -> None:
@@ -104,26 +109,63 @@ class PodmanService:
         self.choices = choices
         self.state_folder = state_folder
         self._stack = contextlib.ExitStack()
-        self._client: PodmanClient | None = None
+        self._socket: Path | None = None
+        self._clients = threading.local()
+        self._lock = threading.Lock()
+        self._running: dict[str, Container] = {}
+        self._stopped = False
+        self.started = 0
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
             self.folder = folder = stack.enter_context(self._private_folder())
-            socket = stack.enter_context(running_service(self.runner, folder))
-            self._client = stack.enter_context(_connected(socket))
+            self._socket = stack.enter_context(running_service(self.runner, folder))
+            self._clients = threading.local()
+            self._stopped = False
+            self._clients.client = stack.enter_context(_connected(self._socket))
             self._stack = stack.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._client = None
+        self._socket = None
         self._stack.close()
 
     def has_image(self, reference: str) -> bool:
         """Tell whether the store has an image."""
         with _translated(f"looking for the image {reference}"):
             return self._connection.images.exists(reference)
+
+    def image_id(self, reference: str) -> str:
+        """Give the id of an image of the store.
+
+        Raises:
+            BuildError: the store has no such image.
+        """
+        with _translated(f"the image {reference}"):
+            return str(self._connection.images.get(reference).id)
+
+    def stop_all(self) -> None:
+        """Kill every container that runs, and start no other; ``run`` then ends by itself where it was called."""
+        with self._lock:
+            self._stopped = True
+            running = list(self._running.values())
+        for container in running:
+            _kill(container)
+
+    @contextlib.contextmanager
+    def _known_as_running(self, name: str, container: "Container") -> Iterator[None]:
+        with self._lock:
+            if self._stopped:
+                raise BuildError("no container is started any more: the command was told to end")
+            self._running[name] = container
+            self.started += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                del self._running[name]
 
     def run(self, job: ContainerJob, on_line: Callable[[str], None] | None = None) -> Ended:
         """Run a program in a container of its own, and remove the container whatever happened.
@@ -143,7 +185,11 @@ class PodmanService:
             container = self._connection.containers.create(job.image, list(job.command), **_settings(job, name))
             stack.callback(_discard, container)
             expired = threading.Event()
+            stack.enter_context(self._known_as_running(name, container))
             container.start()
+            if self._stopped:
+                # Told to end between the two.
+                _kill(container)
             log.debug("container.started", container=name, image=job.image)
             timer = threading.Timer(job.timeout, _expire, args=(container, expired))
             timer.daemon = True
@@ -192,9 +238,15 @@ class PodmanService:
 
     @property
     def _connection(self) -> "PodmanClient":
-        if self._client is None:
+        if self._socket is None:
             raise RuntimeError("PodmanService is used outside its with block")
-        return self._client
+        client: PodmanClient | None = getattr(self._clients, "client", None)
+        if client is None:
+            opened = _connected(self._socket)
+            client = self._clients.client = opened.__enter__()
+            with self._lock:
+                self._stack.push(opened.__exit__)
+        return client
 
 
 def remove_ephemeral_orphans(runner: Runner, choices: HostChoices, state_folder: Path) -> tuple[str, ...]:

@@ -21,6 +21,8 @@ from stxbuildah.model.settings import Proxies
 
 REPOSITORY = "localhost/stxb-wheel-builder"
 CONTAINERFILE = "Containerfile"
+# On top of the image of CONTAINERFILE: what the wheels of a whole list want besides.
+LIST_CONTAINERFILE = "Containerfile.wheels"
 # What the base of a builder needs besides apt itself, to fetch packages from a mirror that speaks TLS.
 _BASE_PACKAGES = "ca-certificates"
 
@@ -34,12 +36,14 @@ class BuilderRecipe:
         codename: the distribution's release, as mmdebstrap knows it.
         base: image to build on; empty for one bootstrapped by mmdebstrap.
         mirror: package mirror for mmdebstrap, a URL or a sources.list line; empty for its default.
+        containerfile: name of the Containerfile in the folder.
     """
 
     folder: Path
     codename: str
     base: str = ""
     mirror: str = ""
+    containerfile: str = CONTAINERFILE
 
     @property
     def reference(self) -> str:
@@ -49,14 +53,15 @@ class BuilderRecipe:
             InputError: there is no such recipe.
         """
         try:
-            text = (self.folder / CONTAINERFILE).read_bytes()
+            text = (self.folder / self.containerfile).read_bytes()
         except OSError as error:
             raise InputError(
-                f"{self.folder / CONTAINERFILE} cannot be read: {error.strerror}",
+                f"{self.folder / self.containerfile} cannot be read: {error.strerror}",
                 hint="name a ready image by --builder",
             ) from error
         digest = hashlib.sha256(b"\0".join((text, self.base.encode(), self.mirror.encode())))
-        return f"{REPOSITORY}:{self.codename}-{digest.hexdigest()[:12]}"
+        kind = self.containerfile.removeprefix(CONTAINERFILE).replace(".", "-")
+        return f"{REPOSITORY}:{self.codename}{kind}-{digest.hexdigest()[:12]}"
 
 
 def ensure_builder(
@@ -108,6 +113,46 @@ def ensure_builder(
     return reference
 
 
+def ensure_list_builder(
+    runner: Runner,
+    service: PodmanService,
+    recipe: BuilderRecipe,
+    *,
+    proxies: Proxies | None = None,
+    on_line: Callable[[str], None] | None = None,
+) -> str:
+    """Give the image that the wheels of a whole list are built in; make it when the store lacks it.
+
+    It stands on the image of ``recipe``, and has compilers' headers and libraries for what such lists hold.
+
+    Args:
+        runner: runs mmdebstrap, podman and buildah on the store.
+        service: podman on the same store.
+        recipe: how the image below it is made.
+        proxies: for the package mirror.
+        on_line: called with what the programs write.
+
+    Returns:
+        The image's name in the local store.
+
+    Raises:
+        StxbError: as ``ensure_builder``.
+    """
+    upper = list_recipe(recipe)
+    if not service.has_image(upper.reference):
+        ensure_builder(runner, service, recipe, proxies=proxies, on_line=on_line)
+    return ensure_builder(runner, service, upper, proxies=proxies, on_line=on_line)
+
+
+def list_recipe(recipe: BuilderRecipe) -> BuilderRecipe:
+    """Give the recipe of the image for whole lists, by the recipe of the one that it stands on.
+
+    Raises:
+        InputError: there is no such recipe.
+    """
+    return attrs.evolve(recipe, base=recipe.reference, mirror="", containerfile=LIST_CONTAINERFILE)
+
+
 def _bootstrap(runner: Runner, recipe: BuilderRecipe, variables: dict[str, str]) -> str:
     """Give the id of an image that holds the release's smallest system with apt."""
     with tempfile.TemporaryDirectory(prefix="stxb-builder-") as folder:
@@ -129,7 +174,7 @@ def _build(runner: Runner, recipe: BuilderRecipe, base: str, reference: str, var
             *(f"--build-arg={name}={value}" for name, value in arguments.items()),
             f"--label=stxbuildah.builder={recipe.codename}",
             f"--tag={reference}",
-            f"--file={recipe.folder / CONTAINERFILE}",
+            f"--file={recipe.folder / recipe.containerfile}",
             str(recipe.folder),
         ],
         stream_stdout=True,

@@ -101,7 +101,44 @@ def download_dependencies(
         StxbError: the index cannot be reached.
     """
     provider = _Provider(wheels, installed, target, index)
-    roots = [_Wanted(Requirement(f"{wheel.name}==={wheel.version}"), "the update") for wheel in wheels]
+    return _resolved(
+        provider, [_Wanted(Requirement(f"{wheel.name}==={wheel.version}"), "the update") for wheel in wheels]
+    )
+
+
+def download_requirements(
+    requirements: Iterable[Requirement],
+    parent: str,
+    installed: Collection[Distribution],
+    target: TargetPython,
+    index: PackageIndex,
+    *,
+    constraints: Mapping[NormalizedName, SpecifierSet] | None = None,
+) -> tuple[Path, ...]:
+    """Fetch the wheels of requirements that are not met by what is installed.
+
+    Args:
+        requirements: what is wanted; markers are evaluated for the target.
+        parent: who wants it, for messages.
+        installed: what is there already.
+        target: the Python that they are for.
+        index: where wheels come from, and the folder they are fetched into.
+        constraints: versions that distributions must have should they be needed.
+
+    Returns:
+        The files, sorted by name; empty when nothing is missing.
+
+    Raises:
+        InputError: the requirements contradict each other, or no wheel fulfils one of them.
+        StxbError: the index cannot be reached.
+    """
+    provider = _Provider((), installed, target, index, constraints)
+    wanted = [one for one in requirements if one.marker is None or one.marker.evaluate({**target.markers, "extra": ""})]
+    return _resolved(provider, [_Wanted(one, parent) for one in wanted])
+
+
+def _resolved(provider: "_Provider", roots: "list[_Wanted]") -> tuple[Path, ...]:
+    """Give the files of the index that, with what is there, meet all requirements."""
     resolver = Resolver[_Wanted, _Candidate, _Key](provider, BaseReporter[_Wanted, _Candidate, _Key]())
     try:
         result = resolver.resolve(roots, max_rounds=_ROUNDS)
@@ -113,7 +150,7 @@ def download_dependencies(
             hint="give the wheels of the narrowest requirements by --wheel",
         ) from error
     links = {candidate.link for candidate in result.mapping.values() if candidate.link is not None}
-    files = tuple(sorted((index.fetch(link) for link in links), key=lambda path: path.name))
+    files = tuple(sorted((provider.index.fetch(link) for link in links), key=lambda path: path.name))
     log.info("requirements.fetched", wheels=[path.name for path in files])
     return files
 
@@ -122,9 +159,15 @@ class _Provider(AbstractProvider[_Wanted, _Candidate, _Key]):
     """Tells the resolver what there is and what it requires."""
 
     def __init__(
-        self, wheels: Iterable[Wheel], installed: Iterable[Distribution], target: TargetPython, index: PackageIndex
+        self,
+        wheels: Iterable[Wheel],
+        installed: Iterable[Distribution],
+        target: TargetPython,
+        index: PackageIndex,
+        constraints: Mapping[NormalizedName, SpecifierSet] | None = None,
     ) -> None:
         self.target = target
+        self.constraints = constraints or {}
         self.index = index
         self.given = {wheel.name: _Candidate(wheel.name, wheel.version, _constant(wheel.requires)) for wheel in wheels}
         self.installed = {one.name: found for one in installed if (found := _installed(one)) is not None}
@@ -165,6 +208,7 @@ class _Provider(AbstractProvider[_Wanted, _Candidate, _Key]):
         wanted = list(requirements[identifier])
         refused = {candidate.version for candidate in incompatibilities[identifier]}
         specifiers = SpecifierSet(",".join(str(one.requirement.specifier) for one in wanted))
+        specifiers &= self.constraints.get(name, SpecifierSet())
         for one in wanted:
             if one.requirement.url:
                 raise InputError(f"{one}: requirements that name a URL are not fetched", hint="give it by --wheel")

@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What ``stxb wheels`` is asked to build, what it plans, and what came of it."""
+
+from enum import StrEnum
+from pathlib import Path
+
+import attrs
+
+from stxbuildah.model.settings import Retry
+from stxbuildah.model.update import HostOptions
+from stxbuildah.model.wheelbuild import WheelSource
+
+
+@attrs.frozen(kw_only=True)
+class WheelsBuilder:
+    """The image that wheels are built in.
+
+    Attributes:
+        image: an image of the store; empty for one made by the recipe of the system.
+        base: image that the recipe's image is made from; empty for one bootstrapped from the distribution's packages.
+        mirror: package mirror for that; empty for the distribution's own.
+    """
+
+    image: str = ""
+    base: str = ""
+    mirror: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class WheelLimits:
+    """What one build may take.
+
+    Attributes:
+        network: whether builds reach the network.
+        memory: bytes of address space for each process; 0 for no limit.
+        timeout: seconds for each build.
+    """
+
+    network: bool = False
+    memory: int = 16 * 2**30
+    timeout: float = 3600.0
+
+
+@attrs.frozen(kw_only=True)
+class BuildRequires:
+    """Where the wheels come from that builds need.
+
+    Attributes:
+        pins: file of requirements that settle their versions; None when any will do.
+        index_url: package index; empty for PyPI.
+        find_links: folders or pages with further wheels.
+    """
+
+    pins: Path | None = None
+    index_url: str = ""
+    find_links: tuple[str, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class WheelsRequest:
+    """Everything that ``stxb wheels build`` was asked.
+
+    Attributes:
+        configs: files as wheels.cfg; empty for the shipped list of the system and stream.
+        only: the wheels to build, by module, by file name or by wildcard; empty for all.
+        os_name: operating system, as ``debian``.
+        codename: its release, as ``trixie``.
+        stream: build stream.
+        output: folder above the run's own.
+        builder: the image that wheels are built in.
+        limits: what one build may take.
+        requires: where the wheels come from that builds need.
+        ca_bundle: certificates for downloads; None for this machine's.
+        jobs: builds at a time.
+        use_cache: take wheels that an earlier run built or fetched.
+        tarball: pack the wheels.
+        host: what the user says of this machine.
+        retry: how often transient faults are tried again.
+    """
+
+    configs: tuple[Path, ...] = ()
+    only: tuple[str, ...] = ()
+    os_name: str = "debian"
+    codename: str = "trixie"
+    stream: str = "stable"
+    output: Path = Path("stxb-out")
+    builder: WheelsBuilder = attrs.field(factory=WheelsBuilder)
+    limits: WheelLimits = attrs.field(factory=WheelLimits)
+    requires: BuildRequires = attrs.field(factory=BuildRequires)
+    ca_bundle: Path | None = None
+    jobs: int = 1
+    use_cache: bool = True
+    tarball: bool = False
+    host: HostOptions = attrs.field(factory=HostOptions)
+    retry: Retry = attrs.field(factory=Retry)
+
+
+@attrs.frozen(kw_only=True)
+class WheelStep:
+    """One wheel to be had.
+
+    Attributes:
+        source: where it comes from.
+        action: ``download`` or ``build``.
+        reason: why it has its place in the order.
+        seconds: what it took the last time; None when that is not known.
+    """
+
+    source: WheelSource
+    action: str
+    reason: str
+    seconds: float | None = None
+
+
+@attrs.frozen(kw_only=True)
+class WheelsPlan:
+    """What will be done.
+
+    Attributes:
+        steps: the wheels in the order in which they are begun.
+        builder: the image that wheels are built in.
+        folder: where the wheels go.
+        logs: where each build's output goes.
+        failed: the file that names the wheels that failed.
+        tarball: what they are packed into; None when they are not.
+        whole: whether these are all wheels of the lists, so that others in ``folder`` are out of date.
+    """
+
+    steps: tuple[WheelStep, ...]
+    builder: str
+    folder: Path
+    logs: Path
+    failed: Path
+    tarball: Path | None
+    whole: bool
+
+
+class WheelState(StrEnum):
+    """How a wheel was come by."""
+
+    BUILT = "built"
+    DOWNLOADED = "downloaded"
+    KEPT = "kept"
+    FAILED = "failed"
+
+
+@attrs.frozen(kw_only=True)
+class WheelOutcome:
+    """What came of one wheel.
+
+    Attributes:
+        source: where it comes from.
+        state: how it was come by.
+        name: name of the wheel's file; empty when it failed.
+        sha256: digest of the wheel; empty when it failed.
+        note: what the user should know of a wheel that differs from the one asked for; may be empty.
+        error: what went wrong; empty when nothing did.
+        hint: what to do about that; may be empty.
+        tail: the last lines that the build wrote.
+        log: where all of them are; None when nothing was built.
+        seconds: what it took.
+    """
+
+    source: WheelSource
+    state: WheelState
+    name: str = ""
+    sha256: str = ""
+    note: str = ""
+    error: str = ""
+    hint: str = ""
+    tail: tuple[str, ...] = ()
+    log: Path | None = None
+    seconds: float = 0.0
+
+
+@attrs.frozen(kw_only=True)
+class WheelsProgress:
+    """How far a run is.
+
+    Attributes:
+        done: wheels that are there.
+        building: wheels that are built just now, as they are asked for.
+        failed: wheels that failed.
+        left: wheels that are being fetched, or wait.
+        latest: the wheel that ended last; None at the beginning.
+        seconds: since the run began.
+    """
+
+    done: int
+    building: tuple[str, ...]
+    failed: int
+    left: int
+    latest: WheelOutcome | None
+    seconds: float
+
+
+@attrs.frozen(kw_only=True)
+class WheelsResult:
+    """What came of a run.
+
+    Attributes:
+        outcomes: one for each wheel, in the order of the lists.
+        folder: where the wheels are.
+        stale: wheels that no list names any more, and that were deleted.
+        tarball: what they were packed into; None when they were not.
+        sha256: digest of that; empty without it.
+        containers: containers that were run.
+        seconds: what the run took.
+    """
+
+    outcomes: tuple[WheelOutcome, ...]
+    folder: Path
+    stale: tuple[str, ...] = ()
+    tarball: Path | None = None
+    sha256: str = ""
+    containers: int = 0
+    seconds: float = 0.0
+
+    @property
+    def failures(self) -> tuple[WheelOutcome, ...]:
+        """The wheels that failed."""
+        return tuple(one for one in self.outcomes if one.state is WheelState.FAILED)
