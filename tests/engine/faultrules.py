@@ -2,6 +2,7 @@
 """What a fault server does to requests and answers (tests/engine/faultserver.py)."""
 
 import re
+import threading
 from collections.abc import Iterable, Iterator
 from urllib.parse import parse_qs, urlencode
 
@@ -39,6 +40,7 @@ class Fault:
         corrupt_at: the byte of the answer's body that is changed.
         stall_at: send no more after so many bytes of the answer's body, or ``BEFORE`` its status line, until the client
             gives up.
+        held: nothing is done with the request before this is set, and its body is not read.
         endless: blanks follow the answer's body without an end, and no length is told.
     """
 
@@ -59,6 +61,7 @@ class Fault:
     corrupt_at: int | None = None
     stall_at: int | None = None
     endless: bool = False
+    held: threading.Event | None = None
 
     def takes(self, method: str, path: str) -> bool:
         """Tell whether this request is spoilt, and count it."""

@@ -13,6 +13,7 @@ Some that are asked for often:
     Fault(method="PUT", path="/blobs/uploads/", reset_at=BEFORE)         takes the blob, and the answer is lost
     Fault(method="POST", without=("mount", "from"), times=-1)            does not mount
     Fault(path="/referrers/", status=404, times=-1)                      knows nothing of referrers
+    Fault(method="PATCH", held=threading.Event())                        an upload waits in its middle for the test
     Fault(method="HEAD", status=405, times=-1)                           takes no HEAD
     Fault(headers={"Docker-Content-Digest": None}, times=-1)             names no digests
     Fault(method="GET", path="/blobs/", request_headers={"range": None}, times=-1)   gives whole blobs only
@@ -165,6 +166,8 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {name.lower(): ", ".join(self.headers.get_all(name, [])) for name in self.headers}
         exchange, fault = faults.begin(self.command, self.path, headers)
         body = self._body(headers, exchange)
+        while fault.held is not None and not fault.held.wait(0.05) and not faults.stopped.is_set():
+            pass
         try:
             if not self._guarded(exchange, body, headers):
                 self._serve(exchange, fault, body, headers)
