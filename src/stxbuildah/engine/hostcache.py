@@ -36,6 +36,8 @@ SWITCHES = (
     Path("/proc/sys/user/max_user_namespaces"),
 )
 
+_KEPT = 16
+
 
 def find_program(name: str, environment: Mapping[str, str]) -> str:
     """Give the path of a program, or an empty text when PATH does not lead to one."""
@@ -152,9 +154,17 @@ def save(mark: str, choices: HostChoices, environment: Mapping[str, str]) -> Non
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         draft.write_text(text, encoding="utf-8")
         draft.replace(path)
+        _remove_oldest(path.parent)
     except OSError:
         with suppress(OSError):
             draft.unlink()
+
+
+def _remove_oldest(folder: Path) -> None:
+    """Keep the newest files: each start of the machine and each setting that is tried out makes one more."""
+    files = sorted(folder.glob("host-*.json"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    for path in files[_KEPT:]:
+        path.unlink(missing_ok=True)
 
 
 def _to_json(choices: HostChoices) -> dict[str, object]:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What was found out is kept exactly as long as nothing changes."""
 
+import json
 import os
 from pathlib import Path
 
@@ -163,3 +164,13 @@ def test_a_leftover_vfs_store_has_another_fingerprint_and_an_overlay_store_has_n
     assert hostcache.fingerprint(user, environment) != before
     (store / "overlay-images").mkdir()
     assert hostcache.fingerprint(user, environment) == before
+
+
+def test_only_the_newest_findings_are_kept(environment: dict[str, str]) -> None:
+    for number in range(40):
+        hostcache.save(f"m{number}", HostChoices(), environment)
+        for age, path in enumerate(sorted(hostcache.cache_folder(environment).glob("host-*.json"))):
+            if json.loads(path.read_text(encoding="utf-8"))["fingerprint"] != f"m{number}":
+                os.utime(path, ns=(age, age))
+    assert hostcache.load("m39", environment) == HostChoices()
+    assert len(list(hostcache.cache_folder(environment).iterdir())) < 20
