@@ -20,10 +20,15 @@ if TYPE_CHECKING:
     from stxbuildah.model.imagebuild import ImageSelection, ReadDirectives, SelectionRequest
     from stxbuildah.model.retag import RetagEntry
     from stxbuildah.model.wheelbuild import WheelSource
+    from stxbuildah.model.wheelsrun import WheelsPlan, WheelsProgress, WheelsRequest, WheelsResult
 
 
 def _silent(sentence: str) -> None:
     del sentence
+
+
+def _silent_about(progress: "WheelsProgress") -> None:
+    del progress
 
 
 def update_target(request: UpdateRequest) -> ImageReference:
@@ -128,6 +133,37 @@ def list_wheels(files: tuple[Path, ...]) -> "tuple[WheelSource, ...]":
     from stxbuildah.job import listing as job
 
     return job.list_wheels(files)
+
+
+def plan_wheels(request: "WheelsRequest") -> "WheelsPlan":
+    """Give the plan that ``build_wheels`` would carry out; nothing is changed.
+
+    Raises:
+        StxbError: a list is wrong, or no builder image fits.
+    """
+    from stxbuildah.job import wheels as job
+
+    return job.plan(request)
+
+
+def build_wheels(
+    request: "WheelsRequest", on_progress: "Callable[[WheelsProgress], None]" = _silent_about
+) -> "WheelsResult":
+    """Build the wheels of a list, and pack them when that is asked for.
+
+    Args:
+        request: what to build.
+        on_progress: told how far the run is, whenever a wheel is begun or ended.
+
+    Returns:
+        What came of each wheel, failures included.
+
+    Raises:
+        StxbError: nothing could be begun, or nothing went on.
+    """
+    from stxbuildah.job import wheels as job
+
+    return job.run(request, on_progress)
 
 
 def read_image_directives(files: tuple[Path, ...]) -> "tuple[ReadDirectives, ...]":

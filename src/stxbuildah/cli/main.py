@@ -24,7 +24,7 @@ COMMANDS = {
     "images": ("stxbuildah.cli.images", "Say what image directives files set, and which images a product has."),
     "retag": ("stxbuildah.cli.retag", "Say which tags a tag-management file promotes."),
     "update": ("stxbuildah.cli.update", "Change an image by one thin layer: wheels, packages, a script."),
-    "wheels": ("stxbuildah.cli.wheels", "Say which wheels a wheels.cfg lists, and where they come from."),
+    "wheels": ("stxbuildah.cli.wheels", "Build the Python wheels of a wheels.cfg, and pack them into a tarball."),
 }
 
 # timeout(1) and terminals signal a process and its group: the same request, which must not break the cleanup off.

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``stxb wheels``: what the lists of wheels say."""
+"""``stxb wheels``: the wheels that images are built with, listed, built and packed."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from stxbuildah.cli import columns, options
+from stxbuildah.cli.wheelsoptions import build_options, make_request
+from stxbuildah.errors import BuildError
 
 if TYPE_CHECKING:
     from stxbuildah.model.wheelbuild import WheelSource
@@ -14,9 +16,51 @@ if TYPE_CHECKING:
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
-@click.group(context_settings=_SETTINGS)
-def command() -> None:
-    """The Python wheels that images are built with."""
+@click.group(context_settings=_SETTINGS, invoke_without_command=True)
+@build_options
+@click.pass_context
+def command(ctx: click.Context, /, **given: Any) -> None:
+    """Build the Python wheels that images are built with, and pack them into a tarball.
+
+    Each wheel of the lists is downloaded, or built from its source in a container of its own. Nothing that an earlier
+    run built from the same is built again. When one fails, the others are still built, and there is no tarball.
+    """
+    if ctx.invoked_subcommand is None:
+        _build(ctx, given, tarball=True)
+
+
+@command.command("build", context_settings=_SETTINGS)
+@build_options
+@click.pass_context
+def build_command(ctx: click.Context, /, **given: Any) -> None:
+    """Build the wheels of the lists, or some of them, without packing them."""
+    _build(ctx, given, tarball=False)
+
+
+def _build(ctx: click.Context, given: dict[str, Any], *, tarball: bool) -> None:
+    from stxbuildah import jobs
+    from stxbuildah.cli import wheelsreport
+
+    request = make_request(given, tarball=tarball)
+    as_json = given["output_format"] == "json"
+    if given["dry_run"]:
+        plan = jobs.plan_wheels(request)
+        click.echo(wheelsreport.plan_json(plan) if as_json else wheelsreport.plan_text(plan))
+        return
+    quiet = options.is_quiet(ctx)
+    result = jobs.build_wheels(request, wheelsreport.progress(quiet=quiet))
+    if not quiet:
+        wheelsreport.summary(result)
+    if as_json:
+        click.echo(wheelsreport.result_json(result))
+    if result.failures:
+        raise BuildError(
+            f"{len(result.failures)} of {len(result.outcomes)} wheels failed",
+            hint="the others are there; run it again to try only these",
+            details=wheelsreport.failures_text(result.failures),
+        )
+    if not as_json:
+        click.echo(wheelsreport.result_text(result))
 
 
 @command.command("list", context_settings=_SETTINGS)

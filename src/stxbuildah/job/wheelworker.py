@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is done for one wheel: fetched, looked up, built, checked, put into its place."""
+
+import filecmp
+import re
+import shutil
+import time
+from functools import cached_property
+from pathlib import Path
+
+import attrs
+
+from stxbuildah.engine.download import Downloader
+from stxbuildah.engine.git import Git
+from stxbuildah.engine.process import Runner
+from stxbuildah.errors import DiskFullError, StxbError
+from stxbuildah.job.wheelshop import WheelShop
+from stxbuildah.layer.atomic import written_beside
+from stxbuildah.model.wheelbuild import SourceKind, WheelSource
+from stxbuildah.model.wheelsrun import WheelOutcome, WheelsPlan, WheelsRequest, WheelState, WheelStep
+from stxbuildah.wheels.agreement import check_wheel
+from stxbuildah.wheels.keyed import KeyedFolders
+from stxbuildah.wheels.material import Material, Materials, copy_wheel
+from stxbuildah.wheels.sourcebuild import build_source
+from stxbuildah.wheels.wheelcache import build_key, kept_wheel
+
+_UNFIT = re.compile(r"[^A-Za-z0-9._+-]")
+
+
+@attrs.frozen(kw_only=True)
+class ToBuild:
+    """What is known of a wheel that has to be built.
+
+    Attributes:
+        material: what it is built from.
+        key: what it is kept under.
+    """
+
+    material: Material
+    key: str
+
+
+@attrs.frozen(kw_only=True)
+class WheelWorker:
+    """Does what a wheel needs; several threads use one.
+
+    Attributes:
+        request: what was asked.
+        plan: where things go.
+        shop: where wheels are built.
+        cache: folder of what is kept between runs.
+        work: folder of this run.
+    """
+
+    request: WheelsRequest
+    plan: WheelsPlan
+    shop: WheelShop
+    cache: Path
+    work: Path
+
+    def fetch(self, step: WheelStep) -> WheelOutcome | ToBuild:
+        """Fetch what a wheel is made of; give its outcome when nothing is to be built.
+
+        Raises:
+            DiskFullError: no space is left.
+            RunStoppedError: no wheel can be built at all.
+        """
+        started, source = time.monotonic(), step.source
+        try:
+            material = self._materials.fetch(source)
+            if source.kind is SourceKind.PYPI:
+                folder = self._scratch(source, "download")
+                wheel = copy_wheel(material, source, folder)
+                return self._placed(source, wheel, WheelState.DOWNLOADED, started)
+            requires = self.shop.requires_digest
+            key = build_key(source, material, self.shop.builder_identity(), self.request.limits, requires)
+            kept = kept_wheel(self._built.find(key)) if self.request.use_cache else None
+            if kept is not None:
+                return self._placed(source, kept, WheelState.KEPT, started)
+            return ToBuild(material=material, key=key)
+        except DiskFullError:
+            raise
+        except StxbError as error:
+            return _failure(source, error, started)
+
+    def build(self, step: WheelStep, found: ToBuild) -> WheelOutcome:
+        """Build a wheel, unless another run did meanwhile; errors are those of ``fetch``."""
+        started, source = time.monotonic(), step.source
+        log_file = self.plan.logs / f"{_UNFIT.sub('_', source.wheel.removesuffix('.whl'))}.log"
+        workshop = self.shop.open()
+        try:
+            with self._built.held(found.key) as slot:
+                kept = kept_wheel(slot.folder) if self.request.use_cache else None
+                if kept is not None:
+                    return self._placed(source, kept, WheelState.KEPT, started)
+                started = time.monotonic()
+                log_file.unlink(missing_ok=True)
+                folder = self._scratch(source, "build")
+                try:
+                    laid_out = self._materials.lay_out(source, found.material, folder / "source")
+                    out = folder / "out"
+                    out.mkdir()
+                    wheel = build_source(source, laid_out, workshop, out, log_file)
+                    check_wheel(wheel, source)
+                    shutil.copyfile(wheel, slot.draft / wheel.name)
+                finally:
+                    shutil.rmtree(folder, ignore_errors=True)
+                slot.keep()
+                wheel = slot.folder / wheel.name
+                return attrs.evolve(self._placed(source, wheel, WheelState.BUILT, started), log=log_file)
+        except DiskFullError:
+            raise
+        except StxbError as error:
+            return _failure(source, error, started, log_file if log_file.exists() else None)
+
+    @cached_property
+    def _materials(self) -> Materials:
+        request = self.request
+        proxies = request.host.proxies
+        return Materials(
+            downloader=Downloader(proxies=proxies, retry=request.retry, ca_bundle=request.ca_bundle),
+            git=Git(runner=Runner(), proxies=proxies, ca_bundle=request.ca_bundle),
+            kept=KeyedFolders(top=self.cache / "downloads"),
+            use_kept=request.use_cache,
+        )
+
+    @cached_property
+    def _built(self) -> KeyedFolders:
+        return KeyedFolders(top=self.cache / "built")
+
+    def _scratch(self, source: WheelSource, what: str) -> Path:
+        folder = self.work / f"{what}-{_UNFIT.sub('_', source.wheel)}-{source.line}"
+        folder.mkdir()
+        return folder
+
+    def _placed(self, source: WheelSource, wheel: Path, state: WheelState, started: float) -> WheelOutcome:
+        """Check a wheel and put it into its folder, unless the very same is there."""
+        import hashlib
+
+        note = check_wheel(wheel, source)
+        target = self.plan.folder / wheel.name
+        if not (target.is_file() and filecmp.cmp(wheel, target, shallow=False)):
+            with written_beside(target) as out, wheel.open("rb") as content:
+                shutil.copyfileobj(content, out)
+        return WheelOutcome(
+            source=source,
+            state=state,
+            name=wheel.name,
+            sha256=hashlib.sha256(wheel.read_bytes()).hexdigest(),
+            note=note,
+            seconds=time.monotonic() - started,
+        )
+
+
+def _failure(source: WheelSource, error: StxbError, started: float, log_file: Path | None = None) -> WheelOutcome:
+    return WheelOutcome(
+        source=source,
+        state=WheelState.FAILED,
+        error=error.message,
+        hint=error.hint,
+        tail=error.details,
+        log=log_file,
+        seconds=time.monotonic() - started,
+    )
