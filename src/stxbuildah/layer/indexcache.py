@@ -95,7 +95,7 @@ class IndexCache:
                 yield drafts / path.name
                 (drafts / path.name).replace(path)
             self._remove_oldest(path)
-        except OSError as error:
+        except (OSError, DiskFullError) as error:
             raise _written_error(self._folder, error) from error
 
     def extend(self, digest: str, index: LayerIndex, contents: Mapping[str, bytes]) -> None:
@@ -140,8 +140,8 @@ class IndexCache:
                 total -= size
 
 
-def _written_error(folder: Path, error: OSError) -> DiskFullError | HostError:
+def _written_error(folder: Path, error: OSError | DiskFullError) -> DiskFullError | HostError:
     hint = "name another cache folder with XDG_CACHE_HOME"
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+    if isinstance(error, DiskFullError) or error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return DiskFullError(f"no space left in {folder} for the index of a layer", hint=f"free some there, or {hint}")
     return HostError(f"the index of a layer cannot be written into {folder}: {error.strerror or error}", hint=hint)

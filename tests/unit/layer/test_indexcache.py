@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import errno
 import os
 import threading
 import time
@@ -6,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from stxbuildah.errors import HostError, InputError
+from stxbuildah.errors import DiskFullError, HostError, InputError
+from stxbuildah.layer.atomic import written_beside
 from stxbuildah.layer.indexcache import IndexCache
 from stxbuildah.layer.layerindex import index_layer
 from tests.layerstacks import Member, tar_of
@@ -54,6 +56,18 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     assert cache.find(digest(1)) is None
     with pytest.raises(HostError, match=f"{tmp_path}/file/layers: Not a directory"), cache.making(digest(1)):
         pass
+
+
+def test_a_full_disk_is_told_with_the_folder_that_can_be_changed(tmp_path: Path) -> None:
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with (
+        pytest.raises(DiskFullError, match=rf"^no space left in {tmp_path} for the index of a layer$") as caught,
+        IndexCache(tmp_path).making(digest(1)) as path,
+        written_beside(path),
+    ):
+        raise full
+    assert "XDG_CACHE_HOME" in caught.value.hint
+    assert [*tmp_path.iterdir()] == []
 
 
 def test_a_damaged_index_is_removed(tmp_path: Path) -> None:
