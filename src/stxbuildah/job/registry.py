@@ -18,16 +18,16 @@ from stxbuildah.job.delivery import Delivered, deliver
 from stxbuildah.job.image import path_variable
 from stxbuildah.job.layertrees import LayerTrees
 from stxbuildah.job.outcome import InstalledLists, check_visible, image_change, installed_lists
-from stxbuildah.job.publish import NewLayer, make_layer, store_name
+from stxbuildah.job.publish import NewLayer, make_layer, store_name, timestamp_of
 from stxbuildah.job.records import write_records
 from stxbuildah.job.remote import RemoteBase, RemoteImage
 from stxbuildah.job.sources import Sources
 from stxbuildah.job.workspace import Folders
 from stxbuildah.layer.content import wheel_content
+from stxbuildah.layer.contentindex import index_content
 from stxbuildah.layer.indexcache import IndexCache
 from stxbuildah.layer.indexfile import LayerIndex
 from stxbuildah.layer.inventory import take_inventory
-from stxbuildah.layer.layerindex import index_layer
 from stxbuildah.layer.overlaid import OverlaidTree
 from stxbuildah.layer.stacked import StackedTree
 from stxbuildah.model.descriptor import Document
@@ -247,7 +247,7 @@ class RegistryUpdate:
 
     def _keep_index(self, image: ChangedImage) -> "Future[Path]":
         """Keep what is known of the new layer, for the next update of the image: here, and beside it."""
-        kept = self.beside.submit(copy_context().run, self._indexed, image.made)
+        kept = self.beside.submit(copy_context().run, self._indexed, image)
         if image.inventory_upload is not None:
             for layer in image.remote.layers[: len(image.remote.layers) - image.replaced]:
                 image.inventory_upload.add(partial(self._index_file, layer.digest))
@@ -267,10 +267,11 @@ class RegistryUpdate:
         upload.ask(self._index_file(layer.digest) for layer in remote.layers)
         return upload
 
-    def _indexed(self, made: NewLayer) -> Path:
-        with self._cache().making(made.blob.digest) as path:
-            index_layer(_pieces(made.file), what="the new layer", diff_id=made.blob.diff_id, target=path)
-        return self._cache().path(made.blob.digest)
+    def _indexed(self, image: ChangedImage) -> Path:
+        blob, timestamp = image.made.blob, timestamp_of(self.request, image.remote.image)
+        with self._cache().making(blob.digest) as path:
+            index_content(image.content, timestamp=timestamp, diff_id=blob.diff_id, target=path)
+        return self._cache().path(blob.digest)
 
     def _index_file(self, digest: str) -> Path:
         """Give the file of a layer's index: our own, else the one that was stored beside the base."""
@@ -321,9 +322,3 @@ def _wait_for(index: "Future[Path]") -> None:
         index.result()
     except StxbError as error:
         log.warning("layer.index.not_written", reason=error.message)
-
-
-def _pieces(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as stream:
-        while chunk := stream.read(1 << 18):
-            yield chunk

@@ -26,6 +26,8 @@ MAXIMUM_DEPTH = 2048
 # of a layer of a few kilobytes that makes two thousand folders with each member.
 MAXIMUM_NAMES = 256 * 2**20
 _FOLDER_BYTES = 256
+# Members of one folder stand together, but for those of the folders in it.
+_KNOWN_FOLDERS = 512
 _PREFIX = ".wh."
 _OPAQUE = ".wh..wh..opq"
 # What aufs keeps for itself, as .wh..wh.plnk.
@@ -108,8 +110,8 @@ class LayerState:
 
     def __init__(self) -> None:
         self.root = LayerFolder(_IMPLICIT, implicit=True)
-        # Members of one folder mostly stand together.
-        self._recent: tuple[str, LayerFolder] = ("", self.root)
+        # Folders by the paths that members named them by, until something that was there gives way to something else.
+        self._known = {"": self.root}
         self._names = 0
 
     def add(self, member: Member, *, content: int = NO_CONTENT, origin: int = NO_ORIGIN) -> None:
@@ -133,12 +135,12 @@ class LayerState:
                 self.root.node = _packed(member)
                 self.root.implicit = False
             return
-        folder = self._recent[1] if folder_path == self._recent[0] else self._folder(folder_path, make=True)
+        folder = self._known.get(folder_path) or self._folder(folder_path, make=True)
         if folder is None:
             if name.startswith(_PREFIX):
                 return  # of something that is no folder any more
             raise InputError(f"{member.path} is below something that is no directory")
-        self._recent = (folder_path, folder)
+        self._remember(folder_path, folder)
         if name.startswith(_PREFIX):
             _add_whiteout(folder, name)
         elif member.kind is MemberKind.HARDLINK:
@@ -147,9 +149,16 @@ class LayerState:
             present.node = _packed(member)
             present.implicit = False
         elif member.kind is MemberKind.DIRECTORY:
-            self._put(folder, name, self._counted(LayerFolder(_packed(member), length=folder.length + len(name) + 1)))
+            made = self._counted(LayerFolder(_packed(member), length=folder.length + len(name) + 1))
+            self._put(folder, name, made)
+            self._remember(member.path, made)
         else:
             self._put(folder, name, _packed(member, content=content, origin=origin))
+
+    def _remember(self, path: str, folder: LayerFolder) -> None:
+        if len(self._known) >= _KNOWN_FOLDERS:
+            self._known.clear()
+        self._known[path] = folder
 
     def _count(self, size: int) -> None:
         self._names += size
@@ -162,7 +171,7 @@ class LayerState:
 
     def _put(self, folder: LayerFolder, name: str, node: Node) -> None:
         if name in folder.entries:
-            self._recent = ("", self.root)  # the known path may lead through what goes
+            self._known.clear()  # known paths may lead through what goes
         folder.entries[name] = node
 
     def _add_link(self, folder: LayerFolder, name: str, member: Member) -> None:

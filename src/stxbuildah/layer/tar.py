@@ -64,7 +64,7 @@ def write_layer(
     """
     with written_beside(target) as stream:
         sink = _Sink(stream, _compressor(compression))
-        for entry in _in_order(content.entries):
+        for entry in in_order(content.entries):
             sink.write(member_header(_member(entry, timestamp)))
             if entry.opener is not None and entry.change is Change.FILE:
                 for chunk in _chunks(entry):
@@ -130,10 +130,13 @@ def _compressor(compression: Compression) -> _Compressor:
             return zstandard.ZstdCompressor(level=_ZSTD_LEVEL, write_checksum=True).compressobj()
 
 
-def _in_order(entries: Iterable[LayerEntry]) -> Iterator[LayerEntry]:
+def in_order(entries: Iterable[LayerEntry]) -> Iterator[LayerEntry]:
     """Give the entries by path, hard links last: a link can only be made to what is there.
 
     containers/storage sets the owner and mode that a link's own header has, so it gets those of its target.
+
+    Raises:
+        BuildError: a hard link's target is not in the layer.
     """
     files: dict[str, LayerEntry] = {}
     links: list[LayerEntry] = []
@@ -151,8 +154,23 @@ def _in_order(entries: Iterable[LayerEntry]) -> Iterator[LayerEntry]:
         yield attrs.evolve(link, mode=target.mode, uid=target.uid, gid=target.gid, xattrs=target.xattrs)
 
 
+def name_in_tar(entry: LayerEntry) -> str:
+    """Give the name of an entry's member, which for a whiteout is a mark, and for a directory ends with a slash."""
+    path = entry.path.lstrip("/")
+    match entry.change:
+        case Change.DIRECTORY:
+            return f"{path}/" if path else "./"
+        case Change.WHITEOUT:
+            folder, slash, name = path.rpartition("/")
+            return f"{folder}{slash}{WHITEOUT_PREFIX}{name}"
+        case Change.OPAQUE:
+            return f"{path}/{OPAQUE_NAME}".lstrip("/")
+        case _:
+            return path
+
+
 def _member(entry: LayerEntry, timestamp: int) -> Member:
-    size, mode, target, path = 0, entry.mode, "", entry.path.lstrip("/")
+    size, mode, target = 0, entry.mode, ""
     match entry.change:
         case Change.FILE:
             size = entry.size if entry.opener is not None else 0
@@ -160,16 +178,13 @@ def _member(entry: LayerEntry, timestamp: int) -> Member:
             target, mode = entry.target, 0o777
         case Change.HARDLINK:
             target = entry.target.lstrip("/")
+        case Change.WHITEOUT | Change.OPAQUE:
+            mode = _WHITEOUT_MODE
         case Change.DIRECTORY:
-            path = f"{path}/" if path else "./"
-        case Change.WHITEOUT:
-            folder, slash, name = path.rpartition("/")
-            path, mode = f"{folder}{slash}{WHITEOUT_PREFIX}{name}", _WHITEOUT_MODE
-        case Change.OPAQUE:
-            path, mode = f"{path}/{OPAQUE_NAME}".lstrip("/"), _WHITEOUT_MODE
+            pass
     _refuse_false_whiteout(entry.path)
     return Member(
-        name=_encoded(path),
+        name=_encoded(name_in_tar(entry)),
         type=_TYPES[entry.change],
         mode=mode,
         uid=entry.uid,

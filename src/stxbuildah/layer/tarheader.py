@@ -4,10 +4,13 @@
 The standard library's ``tarfile`` would do, at four times the time for a layer of thousands of small files.
 """
 
+import zlib
+
 import attrs
 
 BLOCK = 512
 _PAX_TYPE = b"x"
+_SUMMED = 256
 _MAXIMUM_NAME = 100
 _MAXIMUM_PREFIX = 155
 _MAXIMUM_ID = 0o7777777
@@ -50,16 +53,17 @@ def member_header(member: Member) -> bytes:
         prefix, name = b"", member.name[:_MAXIMUM_NAME]
     if len(member.target) > _MAXIMUM_NAME or not member.target.isascii():
         records.append((b"linkpath", member.target))
-    records += [
-        (key, b"%d" % number)
-        for key, number, maximum in (
-            (b"uid", member.uid, _MAXIMUM_ID),
-            (b"gid", member.gid, _MAXIMUM_ID),
-            (b"size", member.size, _MAXIMUM_NUMBER),
-            (b"mtime", member.mtime, _MAXIMUM_NUMBER),
-        )
-        if not 0 <= number <= maximum
-    ]
+    if not _fits(member):
+        records += [
+            (key, b"%d" % number)
+            for key, number, maximum in (
+                (b"uid", member.uid, _MAXIMUM_ID),
+                (b"gid", member.gid, _MAXIMUM_ID),
+                (b"size", member.size, _MAXIMUM_NUMBER),
+                (b"mtime", member.mtime, _MAXIMUM_NUMBER),
+            )
+            if not 0 <= number <= maximum
+        ]
     # The key under which GNU tar, star and Go's archive/tar (so buildah and podman) keep extended attributes.
     records += [(b"SCHILY.xattr." + key.encode(), value) for key, value in sorted(member.xattrs)]
     return _pax(records, name) + _ustar(member, prefix, name)
@@ -108,10 +112,27 @@ def _is_utf8(value: bytes) -> bool:
     return True
 
 
+def _fits(member: Member) -> bool:
+    """Say whether all numbers are such as ustar can hold."""
+    return (
+        0 <= member.uid <= _MAXIMUM_ID
+        and 0 <= member.gid <= _MAXIMUM_ID
+        and 0 <= member.size <= _MAXIMUM_NUMBER
+        and 0 <= member.mtime <= _MAXIMUM_NUMBER
+    )
+
+
+def _sum(part: bytes) -> int:
+    """Give the sum of at most 256 bytes: the lower half of Adler-32 is one more, and of so few no remainder."""
+    return (zlib.adler32(part) & 0xFFFF) - 1
+
+
 def _ustar(member: Member, prefix: bytes, name: bytes) -> bytes:
-    # A number that went into a pax record stands as 0 here.
-    uid, gid = (number if 0 <= number <= _MAXIMUM_ID else 0 for number in (member.uid, member.gid))
-    size, mtime = (number if 0 <= number <= _MAXIMUM_NUMBER else 0 for number in (member.size, member.mtime))
+    uid, gid, size, mtime = member.uid, member.gid, member.size, member.mtime
+    if not _fits(member):
+        # A number that went into a pax record stands as 0 here.
+        uid, gid = (number if 0 <= number <= _MAXIMUM_ID else 0 for number in (uid, gid))
+        size, mtime = (number if 0 <= number <= _MAXIMUM_NUMBER else 0 for number in (size, mtime))
     start = b"%b%07o\0%07o\0%07o\0%011o\0%011o\0" % (name.ljust(100, b"\0"), member.mode, uid, gid, size, mtime)
     end = b"%b%bustar\x0000%b%07o\0%07o\0%b" % (
         member.type,
@@ -121,5 +142,5 @@ def _ustar(member: Member, prefix: bytes, name: bytes) -> bytes:
         0,
         prefix.ljust(167, b"\0"),
     )
-    checksum = sum(start) + sum(b" " * 8) + sum(end)
+    checksum = _sum(start) + 8 * ord(" ") + _sum(end[:_SUMMED]) + _sum(end[_SUMMED:])
     return b"%b%06o\0 %b" % (start, checksum, end)
