@@ -6,7 +6,7 @@ from pathlib import Path
 
 import attrs
 
-from stxbuildah.model.settings import Retry
+from stxbuildah.model.settings import RegistryAccess, Retry
 from stxbuildah.model.update import HostOptions
 from stxbuildah.model.wheelbuild import WheelSource
 
@@ -57,6 +57,70 @@ class BuildRequires:
 
 
 @attrs.frozen(kw_only=True)
+class FurtherWheels:
+    """Wheels that are taken as they are, besides those of the lists.
+
+    Attributes:
+        roots: folders to search for the lists of packages that hold wheels (``<os>_<stream>_wheels.inc``).
+        packages: folders to search for those packages, ``.deb`` and ``.rpm``.
+        folder: folder of further wheels; None for none.
+        image: image whose wheels are taken where no list has the module; empty for none.
+    """
+
+    roots: tuple[Path, ...] = ()
+    packages: tuple[Path, ...] = ()
+    folder: Path | None = None
+    image: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class LockedSource:
+    """What a wheel was made of.
+
+    Attributes:
+        wheel: the wheel as the list has it.
+        url: where it came from, without user and password.
+        sha256: digest of the file, in hexadecimal; empty for a git repository.
+        commit: the commit; empty for a file.
+    """
+
+    wheel: str
+    url: str
+    sha256: str = ""
+    commit: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class WheelsLock:
+    """The lock file of a run.
+
+    Attributes:
+        file: where it is; None for ``wheels.lock`` beside the first list.
+        enforced: refuse whatever is not as the file says.
+    """
+
+    file: Path | None = None
+    enforced: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class WheelsImage:
+    """What the image of a tarball is called.
+
+    Attributes:
+        push: make it and push it.
+        registry: registry; empty for Docker Hub.
+        user: account in it.
+        version: tag beside ``latest``.
+    """
+
+    push: bool = False
+    registry: str = ""
+    user: str = ""
+    version: str = ""
+
+
+@attrs.frozen(kw_only=True)
 class WheelsRequest:
     """Everything that ``stxb wheels build`` was asked.
 
@@ -66,6 +130,7 @@ class WheelsRequest:
         os_name: operating system, as ``debian``.
         codename: its release, as ``trixie``.
         stream: build stream.
+        python2: the variant for Python 2.
         output: folder above the run's own.
         builder: the image that wheels are built in.
         limits: what one build may take.
@@ -74,6 +139,11 @@ class WheelsRequest:
         jobs: builds at a time.
         use_cache: take wheels that an earlier run built or fetched.
         tarball: pack the wheels.
+        openstack: an openstack.cfg; None for the one beside the first list, if there is one.
+        further: wheels besides those of the lists.
+        lock: the lock file.
+        image: the image of the tarball.
+        access: how registries are reached.
         host: what the user says of this machine.
         retry: how often transient faults are tried again.
     """
@@ -83,6 +153,7 @@ class WheelsRequest:
     os_name: str = "debian"
     codename: str = "trixie"
     stream: str = "stable"
+    python2: bool = False
     output: Path = Path("stxb-out")
     builder: WheelsBuilder = attrs.field(factory=WheelsBuilder)
     limits: WheelLimits = attrs.field(factory=WheelLimits)
@@ -91,6 +162,11 @@ class WheelsRequest:
     jobs: int = 1
     use_cache: bool = True
     tarball: bool = False
+    openstack: Path | None = None
+    further: FurtherWheels = attrs.field(factory=FurtherWheels)
+    lock: WheelsLock = attrs.field(factory=WheelsLock)
+    image: WheelsImage = attrs.field(factory=WheelsImage)
+    access: RegistryAccess = attrs.field(factory=RegistryAccess)
     host: HostOptions = attrs.field(factory=HostOptions)
     retry: Retry = attrs.field(factory=Retry)
 
