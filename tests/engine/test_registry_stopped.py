@@ -15,7 +15,7 @@ import pytest
 from stxbuildah.registry.upload import SINGLE_PUT
 from tests.engine import faulttable
 from tests.engine.faultplaces import IMAGE, Place, left, make_place, run_here, seen, with_temporary_folder, words
-from tests.engine.faultrules import Fault
+from tests.engine.faultrules import BEFORE, Fault
 from tests.engine.faultserver import running_fault_server
 from tests.engine.pythonimages import file, make_image, python
 from tests.engine.registries import Registry
@@ -96,6 +96,20 @@ def test_from_moves_meanwhile(stxb: Stxb, registry: Registry, wheel: Path) -> No
             "FROM moves while the update is made, and `--expect-digest` was given",
             "stops before the manifest is written",
             seen(refused, server, place, 0),
+        )
+
+
+def test_the_answer_to_the_manifest_is_lost_each_time(stxb: Stxb, registry: Registry, wheel: Path) -> None:
+    place = make_place(registry, "stopped/unanswered")
+    fault = Fault(method="PUT", path="/manifests/new", reset_at=BEFORE, times=-1)
+    with running_fault_server(registry.address, fault) as server:
+        failed = run_here(stxb, *words(place, server, wheel))
+        assert (failed.status, len(server.asked("PUT", "/manifests/new"))) == (5, 3), failed.err
+        place.check_new()
+        faulttable.check(
+            "each answer to the manifest is lost",
+            "tries again, three times in all unless `--attempts` says more; the tag may be the new image, whole",
+            seen(failed, server, place, 3),
         )
 
 
