@@ -20,7 +20,7 @@ from tests.engine import faulttable
 from tests.engine.faultplaces import IMAGE, Place, left, make_place, run_here, seen, with_temporary_folder, words
 from tests.engine.faultrules import BEFORE, Fault
 from tests.engine.faultserver import running_fault_server
-from tests.engine.registries import Registry
+from tests.engine.registries import Registry, free_port
 from tests.engine.stxb import Stxb
 from tests.engine.tokengate import Tokens
 from tests.engine.wheelhouse import make_wheel
@@ -242,7 +242,39 @@ def test_a_fault_that_stays(row: Row, stxb: Stxb, registry: Registry, place: Pla
         again = run_here(stxb, *command)
         assert again.status == 0, again.err
         place.check_new()
-        faulttable.check(row.happens, row.does, seen(ended, server, place, row.requests))
+        faulttable.check(row.happens, row.does, seen(ended, place, row.requests))
+
+
+@pytest.mark.parametrize(
+    ("happens", "does", "status", "options"),
+    [
+        ("there is no such image", "stops", 2, ("--tls-verify", "false")),
+        ("the registry speaks plain HTTP", "stops, unless it is told to accept that", 5, ()),
+        ("nothing answers at the registry's address", AGAIN, 5, ("--tls-verify", "false")),
+        ("the registry's certificate is not trusted", "stops", 5, ()),
+    ],
+)
+def test_from_cannot_be_read(
+    happens: str,
+    does: str,
+    status: int,
+    options: tuple[str, ...],
+    stxb: Stxb,
+    registry: Registry,
+    tls_registry: Registry,
+    wheels: dict[bool, Path],
+) -> None:
+    addresses = {
+        "nothing answers at the registry's address": f"127.0.0.1:{free_port()}",
+        "the registry's certificate is not trusted": tls_registry.address,
+    }
+    address = addresses.get(happens, registry.address)
+    command = ("update", "--lane", "registry", "--from", f"{address}/nowhere/app:1", "--wheel", wheels[False], "--push")
+    failed = run_here(stxb, *command, "--attempts", "3", "--retry-delay", "0", *options)
+    assert (failed.status, failed.out) == (status, ""), failed.err
+    assert left(stxb) == []
+    nowhere = Place(registry=attrs.evolve(registry, address=address), repository="nowhere/app")
+    faulttable.check(happens, does, seen(failed, nowhere, 0))
 
 
 def test_faults_that_one_command_gets_over(
@@ -254,7 +286,7 @@ def test_faults_that_one_command_gets_over(
         for row, fault in faults:
             assert len(server.asked(fault.method, fault.path)) == row.requests, row.happens
             assert row.shown in ended.err
-            faulttable.check(row.happens, row.does, seen(ended, server, place, row.requests))
+            faulttable.check(row.happens, row.does, seen(ended, place, row.requests))
     place.check_new()
     assert left(stxb) == []
 

@@ -99,7 +99,7 @@ def test_a_layer_that_does_harm(happens: str, stxb: Stxb, registry: Registry, wh
         assert (ended.status, requests, ended.out) == (2, 1, ""), ended.err
         assert left(stxb) == []
         place.check_unchanged()
-        faulttable.check(happens, "stops; nothing of the layer is kept", seen(ended, server, place, 1))
+        faulttable.check(happens, "stops; nothing of the layer is kept", seen(ended, place, 1))
 
 
 @attrs.frozen(kw_only=True)

@@ -76,7 +76,7 @@ def test_from_has_moved(stxb: Stxb, registry: Registry, wheel: Path) -> None:
         faulttable.check(
             "FROM is another image by now than `--expect-digest` says",
             "stops before a layer is read",
-            seen(refused, server, place, 0),
+            seen(refused, place, 0),
         )
 
 
@@ -95,7 +95,7 @@ def test_from_moves_meanwhile(stxb: Stxb, registry: Registry, wheel: Path) -> No
         faulttable.check(
             "FROM moves while the update is made, and `--expect-digest` was given",
             "stops before the manifest is written",
-            seen(refused, server, place, 0),
+            seen(refused, place, 0),
         )
 
 
@@ -109,7 +109,7 @@ def test_the_answer_to_the_manifest_is_lost_each_time(stxb: Stxb, registry: Regi
         faulttable.check(
             "each answer to the manifest is lost",
             "tries again, three times in all unless `--attempts` says more; the tag may be the new image, whole",
-            seen(failed, server, place, 3),
+            seen(failed, place, 3),
         )
 
 
@@ -161,7 +161,7 @@ def test_an_interrupt(stxb: Stxb, registry: Registry, large_wheel: Path, fault: 
         assert left(stxb) == []
         place.check_unchanged()
         does = "stops and removes its temporary files; an unfinished upload is forgotten by the registry in its time"
-        faulttable.check("Ctrl-C, SIGTERM, SIGHUP", does, seen(stopped, server, place, 0))
+        faulttable.check("Ctrl-C, SIGTERM, SIGHUP", does, seen(stopped, place, 0))
 
 
 @MIDDLE
