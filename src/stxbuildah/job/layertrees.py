@@ -12,7 +12,6 @@ from stxbuildah.errors import InputError
 from stxbuildah.job.remote import RemoteBase, RemoteImage
 from stxbuildah.layer.indexcache import IndexCache
 from stxbuildah.layer.indexfile import LayerIndex
-from stxbuildah.layer.layerindex import index_layer, read_files
 from stxbuildah.layer.stacked import StackedTree
 from stxbuildah.layer.tarmember import Limits
 
@@ -84,6 +83,8 @@ class LayerTrees:
         """
 
         def fetch(number: int, paths: Collection[str]) -> Mapping[str, bytes]:
+            from stxbuildah.layer.layerindex import read_files
+
             layer, index = image.layers[number], indexes[number]
             log.info("layer.files.read", layer=layer.digest, paths=sorted(paths))
             self.say(f"read {len(paths)} files out of {self._what(number)}")
@@ -95,6 +96,8 @@ class LayerTrees:
         return StackedTree(indexes, fetch)
 
     def _streamed(self, image: RemoteImage, number: int) -> LayerIndex:
+        from stxbuildah.layer.layerindex import index_layer
+
         layer = image.layers[number]
         self.say(f"read {self._what(number)}, {layer.size:,} bytes")
         with self.cache.making(layer.digest) as path, self.base.source.blob(layer) as chunks:

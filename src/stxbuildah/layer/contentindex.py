@@ -9,8 +9,7 @@ from stxbuildah.layer.indexwriter import Spool, write_index
 from stxbuildah.layer.keptfiles import MAXIMUM_CONTENTS, kept_bytes, worth_keeping
 from stxbuildah.layer.layerstate import LayerState
 from stxbuildah.layer.tar import in_order, name_in_tar
-from stxbuildah.layer.tarmember import Limits, Member, MemberKind
-from stxbuildah.layer.tarwalk import relative_path
+from stxbuildah.layer.tarmember import Limits, Member, MemberKind, relative_path
 from stxbuildah.model.layer import Change, LayerContent, LayerEntry
 
 _KINDS = {

@@ -17,8 +17,7 @@ from collections.abc import Iterator
 from stxbuildah.errors import InputError
 from stxbuildah.layer.indexformat import NO_CONTENT, NO_ORIGIN, NODE, RowKind, decode, encode
 from stxbuildah.layer.paths import MAXIMUM_LINKS
-from stxbuildah.layer.tarmember import Member, MemberKind
-from stxbuildah.layer.tarwalk import relative_path
+from stxbuildah.layer.tarmember import Member, MemberKind, relative_path
 
 # A path of PATH_MAX has no more; links could make deeper ones, without end.
 MAXIMUM_DEPTH = 2048

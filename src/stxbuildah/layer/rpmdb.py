@@ -7,11 +7,14 @@ Two formats are read: SQLite (Fedora 33, RHEL 9 and later) and Berkeley DB's has
 import struct
 from collections.abc import Iterator
 from contextlib import closing
+from typing import TYPE_CHECKING
 
 from stxbuildah.errors import InputError
 from stxbuildah.layer.paths import resolve
-from stxbuildah.layer.rpmheader import RpmPackage, read_header
 from stxbuildah.model.tree import FileTree
+
+if TYPE_CHECKING:
+    from stxbuildah.layer.rpmheader import RpmPackage
 
 _FOLDERS = ("/usr/lib/sysimage/rpm", "/var/lib/rpm", "/usr/share/rpm")
 
@@ -23,7 +26,7 @@ _BDB_OVERFLOW_PAGE, _BDB_OFF_PAGE = 7, 3
 _EMPTY_HEADER = 8
 
 
-def read_rpm_database(tree: FileTree) -> tuple[RpmPackage, ...]:
+def read_rpm_database(tree: FileTree) -> "tuple[RpmPackage, ...]":
     """Give the packages of an image's rpm database; none when it has no database.
 
     Raises:
@@ -34,6 +37,8 @@ def read_rpm_database(tree: FileTree) -> tuple[RpmPackage, ...]:
             path = resolve(tree, f"{folder}/{name}")
             if path is None:
                 continue
+            from stxbuildah.layer.rpmheader import read_header
+
             try:
                 return tuple(read_header(blob) for blob in blobs(tree.read(path)))
             except FileNotFoundError:

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import attrs
 
+from stxbuildah.errors import InputError
+
 _MIB = 1024 * 1024
 _GIB = 1024 * _MIB
 
@@ -77,3 +79,23 @@ class Limits:
     content: int = 64 * _MIB
     total: int = 256 * _GIB
     trailing: int = 64 * _MIB
+
+
+def relative_path(path: str) -> str:
+    """Give a path of a tar as ``Member.path`` has it, for instance a hard link's target.
+
+    Raises:
+        InputError: the path leaves the root.
+    """
+    path = path.removeprefix("./")
+    if "/." not in path and "//" not in path and not path.startswith(("/", ".")):
+        return path.removesuffix("/")
+    parts: list[str] = []
+    for part in path.split("/"):
+        if part == "..":
+            if not parts:
+                raise InputError(f"the path {path[:200]!r} leaves the root of the layer")
+            parts.pop()
+        elif part not in {"", "."}:
+            parts.append(part)
+    return "/".join(parts)

@@ -13,7 +13,7 @@ from stxbuildah.layer.bytestream import ByteStream
 from stxbuildah.layer.paxheader import pax_number, pax_time, pax_xattrs
 from stxbuildah.layer.tarextension import Extension
 from stxbuildah.layer.tarfields import BLOCK, RawHeader, c_string, device_numbers, full_name, parse_number, split_header
-from stxbuildah.layer.tarmember import Limits, Member, MemberKind
+from stxbuildah.layer.tarmember import Limits, Member, MemberKind, relative_path
 from stxbuildah.layer.tarsparse import checked_sparse, expanded, old_sparse, pax_sparse
 
 if TYPE_CHECKING:
@@ -60,26 +60,6 @@ def walk(chunks: Iterable[bytes], *, limits: Limits, wanted: Callable[[str, int]
             member that it happened at is named.
     """
     return _Walk(chunks, limits, wanted).members()
-
-
-def relative_path(path: str) -> str:
-    """Give a path of a tar as ``Member.path`` has it, for instance a hard link's target.
-
-    Raises:
-        InputError: the path leaves the root.
-    """
-    path = path.removeprefix("./")
-    if "/." not in path and "//" not in path and not path.startswith(("/", ".")):
-        return path.removesuffix("/")
-    parts: list[str] = []
-    for part in path.split("/"):
-        if part == "..":
-            if not parts:
-                raise InputError(f"the path {path[:200]!r} leaves the root of the layer")
-            parts.pop()
-        elif part not in {"", "."}:
-            parts.append(part)
-    return "/".join(parts)
 
 
 class _Walk:
