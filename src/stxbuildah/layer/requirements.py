@@ -91,15 +91,16 @@ def _unmet_of(
     installed: Mapping[NormalizedName, Distribution],
     environment: PythonEnvironment,
 ) -> Iterator[str]:
+    lines = [line for line in wanted if not _OF_EXTRA.search(line)]
+    if not lines:
+        return
     from packaging.markers import UndefinedEnvironmentName
     from packaging.requirements import InvalidRequirement, Requirement
     from packaging.version import InvalidVersion
 
     shown = f"{distribution.display_name} {distribution.version}"
     values = marker_environment(environment)
-    for line in wanted:
-        if _OF_EXTRA.search(line):
-            continue
+    for line in lines:
         try:
             requirement = Requirement(line)
             if requirement.marker is not None and not requirement.marker.evaluate(dict(values)):
