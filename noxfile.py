@@ -14,6 +14,8 @@ nox.options.sessions = ["lint", "typing", "tests"]
 nox.options.default_venv_backend = "virtualenv"
 nox.options.reuse_venv = "yes"
 
+# Several processes, each with stores and a registry of its own; tests of one file share what they set up.
+TOGETHER = ("--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile")
 ROOT = Path(__file__).resolve().parent
 PROGRAMS = ("src", "tests", "benchmarks", "noxfile.py")
 SCRIPTS = ("bootstrap", ".ci/run", "demo/demo")
@@ -49,14 +51,14 @@ def typing(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """The rings of tests that need no container: values, and programs replaced by stubs that record their arguments."""
-    run_pytest(session, "tests", "--ignore=tests/conformance", "--ignore=tests/engine")
+    run_pytest(session, *TOGETHER, "tests", "--ignore=tests/conformance", "--ignore=tests/engine")
 
 
 @nox.session
 def engine(session: nox.Session) -> None:
     """The ring of tests with the real buildah, podman, skopeo and registry, in stores of their own."""
     session.env["STXB_REQUIRE_ENGINE"] = "1"  # a program that is missing is a failure here, and no reason to skip
-    run_pytest(session, "tests/engine", "-m", "engine", "--durations=10")
+    run_pytest(session, *TOGETHER, "tests/engine", "-m", "engine", "--durations=10")
 
 
 @nox.session
