@@ -20,7 +20,14 @@ if TYPE_CHECKING:
     from stxbuildah.model.imagebuild import ImageSelection, ReadDirectives, SelectionRequest
     from stxbuildah.model.retag import RetagEntry
     from stxbuildah.model.wheelbuild import WheelSource
-    from stxbuildah.model.wheelsrun import WheelsPlan, WheelsProgress, WheelsRequest, WheelsResult
+    from stxbuildah.model.wheelsrun import (
+        WheelsChecked,
+        WheelsLocked,
+        WheelsPlan,
+        WheelsProgress,
+        WheelsRequest,
+        WheelsResult,
+    )
 
 
 def _silent(sentence: str) -> None:
@@ -164,6 +171,34 @@ def build_wheels(
     from stxbuildah.job import wheels as job
 
     return job.run(request, on_progress)
+
+
+def lock_wheels(
+    request: "WheelsRequest", on_progress: "Callable[[WheelsProgress], None]" = _silent_about
+) -> "WheelsLocked":
+    """Write the lock file of lists of wheels: what each is made of, fetched, with digest or commit.
+
+    Raises:
+        StxbError: a list is wrong, or no space is left.
+    """
+    from stxbuildah.job import wheels as job
+
+    return job.lock(request, on_progress)
+
+
+def check_wheels(request: "WheelsRequest", tarball: Path | None = None) -> "WheelsChecked":
+    """Say which wheels of the lists a tarball lacks, and which of its constraints no wheel in it meets.
+
+    Args:
+        request: lists, system and stream.
+        tarball: the tarball; None for the one that ``build_wheels`` makes of the request.
+
+    Raises:
+        InputError: a list is wrong, or there is no such tarball.
+    """
+    from stxbuildah.job import wheelscheck as job
+
+    return job.check(request, tarball)
 
 
 def read_image_directives(files: tuple[Path, ...]) -> "tuple[ReadDirectives, ...]":

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from stxbuildah.cli import columns, options
-from stxbuildah.cli.wheelsoptions import build_options, make_request
+from stxbuildah.cli.wheelsoptions import build_options, fetch_options, list_options, make_request, pack_options
 from stxbuildah.errors import BuildError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
 @click.group(context_settings=_SETTINGS, invoke_without_command=True)
-@build_options
+@pack_options
 @click.pass_context
 def command(ctx: click.Context, /, **given: Any) -> None:
     """Build the Python wheels that images are built with, and pack them into a tarball.
@@ -61,6 +61,48 @@ def _build(ctx: click.Context, given: dict[str, Any], *, tarball: bool) -> None:
         )
     if not as_json:
         click.echo(wheelsreport.result_text(result))
+
+
+@command.command("lock", context_settings=_SETTINGS)
+@list_options
+@fetch_options
+@click.pass_context
+def lock_command(ctx: click.Context, /, **given: Any) -> None:
+    """Fetch what all wheels are made of, and write its digests and commits to the lock file."""
+    from stxbuildah import jobs
+    from stxbuildah.cli import wheelsreport
+
+    result = jobs.lock_wheels(make_request(given), wheelsreport.progress(quiet=options.is_quiet(ctx)))
+    failures = tuple(outcome for outcome in result.outcomes if outcome.error)
+    if failures:
+        raise BuildError(
+            f"{len(failures)} of {len(result.outcomes)} sources cannot be had, and {result.file} was not written",
+            details=wheelsreport.failures_text(failures),
+        )
+    click.echo(wheelsreport.locked_json(result) if given["output_format"] == "json" else str(result.file))
+
+
+@command.command("check", context_settings=_SETTINGS)
+@list_options
+@click.option("--tarball", type=options.FILE, metavar="FILE", help="Tarball to look into [default: the run's own].")
+@click.pass_context
+def check_command(ctx: click.Context, /, **given: Any) -> None:
+    """Show the constraints of a tarball that no wheel in it meets, and fail when wheels of the lists are missing."""
+    from stxbuildah import jobs
+    from stxbuildah.cli import wheelsreport
+
+    result = jobs.check_wheels(make_request(given), given["tarball"])
+    if given["output_format"] == "json":
+        click.echo(wheelsreport.checked_json(result))
+    else:
+        for line in result.unmet:
+            click.echo(line)
+        if not options.is_quiet(ctx):
+            click.echo(f"{result.wheels} wheels; {len(result.unmet)} constraints that none of them meets", err=True)
+    if result.missing:
+        raise BuildError(
+            f"{len(result.missing)} wheels of the lists are not in {result.tarball}", details=result.missing
+        )
 
 
 @command.command("list", context_settings=_SETTINGS)

@@ -11,7 +11,14 @@ from stxbuildah.cli.columns import printable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from stxbuildah.model.wheelsrun import WheelOutcome, WheelsPlan, WheelsProgress, WheelsResult
+    from stxbuildah.model.wheelsrun import (
+        WheelOutcome,
+        WheelsChecked,
+        WheelsLocked,
+        WheelsPlan,
+        WheelsProgress,
+        WheelsResult,
+    )
 
 _MINUTE = 60
 _COLOURS = {"built": "green", "downloaded": "green", "kept": "cyan", "failed": "red"}
@@ -66,8 +73,8 @@ def plan_json(plan: "WheelsPlan") -> str:
 
 
 def result_text(result: "WheelsResult") -> str:
-    """Write what came out: the tarball, else the folder."""
-    return str(result.tarball or result.folder)
+    """Write what came out: the tarball and its images, else the folder."""
+    return "\n".join([str(result.tarball or result.folder), *result.images])
 
 
 def result_json(result: "WheelsResult") -> str:
@@ -80,7 +87,28 @@ def result_json(result: "WheelsResult") -> str:
             "containers": result.containers,
             "seconds": round(result.seconds, 2),
             "stale": list(result.stale),
+            "further": list(result.further),
+            "notes": list(result.notes),
+            "images": list(result.images),
             "wheels": [_outcome(outcome) for outcome in result.outcomes],
+        }
+    )
+
+
+def locked_json(result: "WheelsLocked") -> str:
+    """Write what was locked for machines."""
+    wheels = [{"wheel": one.source.wheel, "material": one.material} for one in result.outcomes]
+    return _dump({"file": str(result.file), "wheels": wheels})
+
+
+def checked_json(result: "WheelsChecked") -> str:
+    """Write what a tarball lacks for machines."""
+    return _dump(
+        {
+            "tarball": str(result.tarball),
+            "wheels": result.wheels,
+            "unmet": list(result.unmet),
+            "missing": list(result.missing),
         }
     )
 
@@ -92,6 +120,8 @@ def summary(result: "WheelsResult") -> None:
         counts[outcome.state.value] = counts.get(outcome.state.value, 0) + 1
         if outcome.note:
             click.echo(f"{click.style('note:', fg='yellow')} {outcome.note}", err=True)
+    for note in result.notes:
+        click.echo(f"{click.style('note:', fg='yellow')} {printable(note)}", err=True)
     for name in result.stale:
         click.echo(f"{click.style('note:', fg='yellow')} {name} is in no list any more, and was deleted", err=True)
     told = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
@@ -117,6 +147,7 @@ def _outcome(outcome: "WheelOutcome") -> dict[str, object]:
         "state": outcome.state.value,
         "wheel": outcome.name or None,
         "sha256": outcome.sha256 or None,
+        "material": outcome.material or None,
         "seconds": round(outcome.seconds, 2),
     }
     optional = {

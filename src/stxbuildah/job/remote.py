@@ -20,6 +20,7 @@ from stxbuildah.transport.places import opened_source
 from stxbuildah.transport.platforms import IndexedImages, chosen_image, indexed_images, is_index, this_platform
 
 if TYPE_CHECKING:
+    from stxbuildah.model.wheelsrun import WheelsRequest
     from stxbuildah.registry.client import RegistryClient
 
 # The distribution specification lets registries refuse manifests of more than 4 MiB; a configuration is as modest.
@@ -70,7 +71,7 @@ class RemoteBase:
 
 
 @contextmanager
-def opened_client(request: UpdateRequest) -> "Iterator[Callable[[], RegistryClient]]":
+def opened_client(request: "UpdateRequest | WheelsRequest") -> "Iterator[Callable[[], RegistryClient]]":
     """Give a function that gives the client of registries, which is made when it is needed first.
 
     Args:

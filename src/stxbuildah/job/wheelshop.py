@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 import attrs
 
 from stxbuildah.directive.pins import parse_pins
-from stxbuildah.errors import StxbError
+from stxbuildah.errors import InputError, StxbError
 from stxbuildah.job.workspace import Folders
 from stxbuildah.model.settings import RegistryAccess
 from stxbuildah.model.wheelsrun import WheelsRequest
@@ -73,10 +73,11 @@ class WheelShop:
 
     @property
     def requires_digest(self) -> str:
-        """Digest of what settles the build requirements."""
+        """Digest of what settles the build requirements, and the Python."""
         requires = self.request.requires
         index = requires.index_url.rpartition("@")[2]
-        text = "\0".join((self.pins, index, *requires.find_links))
+        python = "python2" if self.request.python2 else "python3"
+        text = "\0".join((python, self.pins, index, *requires.find_links))
         return hashlib.sha256(text.encode()).hexdigest()
 
     def builder_identity(self) -> str:
@@ -143,6 +144,16 @@ class WheelShop:
         assert self._engine is not None  # noqa: S101 # opened with the service
         proxies = request.host.proxies
         image = request.builder.image
+        if request.python2:
+            if not image:
+                raise InputError(
+                    "no builder image is shipped for Python 2",
+                    hint="name one by --builder: it needs python2 with setuptools and wheel",
+                )
+            return Workshop(
+                service=service, image=image, requirements=None, limits=request.limits, proxies=proxies,
+                ca_bundle=request.ca_bundle,
+            )  # fmt: skip
         if not image:
             image = ensure_list_builder(self._engine.runner, service, self.recipe, proxies=proxies)
         fetched = self.work / "requirements"

@@ -4,7 +4,9 @@
 import filecmp
 import re
 import shutil
+import tempfile
 import time
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 
@@ -13,11 +15,11 @@ import attrs
 from stxbuildah.engine.download import Downloader
 from stxbuildah.engine.git import Git
 from stxbuildah.engine.process import Runner
-from stxbuildah.errors import DiskFullError, StxbError
+from stxbuildah.errors import DiskFullError, InputError, StxbError
 from stxbuildah.job.wheelshop import WheelShop
 from stxbuildah.layer.atomic import written_beside
 from stxbuildah.model.wheelbuild import SourceKind, WheelSource
-from stxbuildah.model.wheelsrun import WheelOutcome, WheelsPlan, WheelsRequest, WheelState, WheelStep
+from stxbuildah.model.wheelsrun import LockedSource, WheelOutcome, WheelsPlan, WheelsRequest, WheelState, WheelStep
 from stxbuildah.wheels.agreement import check_wheel
 from stxbuildah.wheels.keyed import KeyedFolders
 from stxbuildah.wheels.material import Material, Materials, copy_wheel
@@ -50,6 +52,8 @@ class WheelWorker:
         shop: where wheels are built.
         cache: folder of what is kept between runs.
         work: folder of this run.
+        locked: what wheels have to be made of, by the wheel as the list has it; None when any source will do.
+        only_fetch: fetch what wheels are made of, and build none.
     """
 
     request: WheelsRequest
@@ -57,6 +61,8 @@ class WheelWorker:
     shop: WheelShop
     cache: Path
     work: Path
+    locked: Mapping[str, LockedSource] | None = None
+    only_fetch: bool = False
 
     def fetch(self, step: WheelStep) -> WheelOutcome | ToBuild:
         """Fetch what a wheel is made of; give its outcome when nothing is to be built.
@@ -68,15 +74,18 @@ class WheelWorker:
         started, source = time.monotonic(), step.source
         try:
             material = self._materials.fetch(source)
+            self._check_lock(source, material)
+            if self.only_fetch:
+                return _fetched(source, material, started)
             if source.kind is SourceKind.PYPI:
                 folder = self._scratch(source, "download")
                 wheel = copy_wheel(material, source, folder)
-                return self._placed(source, wheel, WheelState.DOWNLOADED, started)
+                return self._placed(source, wheel, WheelState.DOWNLOADED, material, started)
             requires = self.shop.requires_digest
             key = build_key(source, material, self.shop.builder_identity(), self.request.limits, requires)
             kept = kept_wheel(self._built.find(key)) if self.request.use_cache else None
             if kept is not None:
-                return self._placed(source, kept, WheelState.KEPT, started)
+                return self._placed(source, kept, WheelState.KEPT, material, started)
             return ToBuild(material=material, key=key)
         except DiskFullError:
             raise
@@ -92,7 +101,7 @@ class WheelWorker:
             with self._built.held(found.key) as slot:
                 kept = kept_wheel(slot.folder) if self.request.use_cache else None
                 if kept is not None:
-                    return self._placed(source, kept, WheelState.KEPT, started)
+                    return self._placed(source, kept, WheelState.KEPT, found.material, started)
                 started = time.monotonic()
                 log_file.unlink(missing_ok=True)
                 folder = self._scratch(source, "build")
@@ -107,7 +116,8 @@ class WheelWorker:
                     shutil.rmtree(folder, ignore_errors=True)
                 slot.keep()
                 wheel = slot.folder / wheel.name
-                return attrs.evolve(self._placed(source, wheel, WheelState.BUILT, started), log=log_file)
+                placed = self._placed(source, wheel, WheelState.BUILT, found.material, started)
+                return attrs.evolve(placed, log=log_file)
         except DiskFullError:
             raise
         except StxbError as error:
@@ -129,11 +139,32 @@ class WheelWorker:
         return KeyedFolders(top=self.cache / "built")
 
     def _scratch(self, source: WheelSource, what: str) -> Path:
-        folder = self.work / f"{what}-{_UNFIT.sub('_', source.wheel)}-{source.line}"
-        folder.mkdir()
-        return folder
+        # Two lists may have one wheel.
+        return Path(tempfile.mkdtemp(prefix=f"{what}-{_UNFIT.sub('_', source.module)}-", dir=self.work))
 
-    def _placed(self, source: WheelSource, wheel: Path, state: WheelState, started: float) -> WheelOutcome:
+    def _check_lock(self, source: WheelSource, material: Material) -> None:
+        """Refuse what the lock file does not name.
+
+        Raises:
+            InputError: it is another source, or none that the file knows.
+        """
+        if self.locked is None:
+            return
+        one = self.locked.get(source.wheel)
+        hint = "stxb wheels lock writes the file anew, once you know that this is right"
+        if one is None:
+            raise InputError(f"the lock file does not know {source.wheel}", hint=hint)
+        told = f"git:{one.commit}" if one.commit else f"sha256:{one.sha256}"
+        if (one.url, told) != (source.shown_url, material.digest):
+            raise InputError(
+                f"{source.wheel} is not what the lock file says: {source.shown_url} is {material.digest}, "
+                f"and {one.url} was {told}",
+                hint=hint,
+            )
+
+    def _placed(
+        self, source: WheelSource, wheel: Path, state: WheelState, material: Material, started: float
+    ) -> WheelOutcome:
         """Check a wheel and put it into its folder, unless the very same is there."""
         import hashlib
 
@@ -147,9 +178,19 @@ class WheelWorker:
             state=state,
             name=wheel.name,
             sha256=hashlib.sha256(wheel.read_bytes()).hexdigest(),
+            material=material.digest,
             note=note,
             seconds=time.monotonic() - started,
         )
+
+
+def _fetched(source: WheelSource, material: Material, started: float) -> WheelOutcome:
+    return WheelOutcome(
+        source=source,
+        state=WheelState.DOWNLOADED,
+        material=material.digest,
+        seconds=time.monotonic() - started,
+    )
 
 
 def _failure(source: WheelSource, error: StxbError, started: float, log_file: Path | None = None) -> WheelOutcome:

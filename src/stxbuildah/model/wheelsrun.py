@@ -6,6 +6,7 @@ from pathlib import Path
 
 import attrs
 
+from stxbuildah.model.reference import ImageReference
 from stxbuildah.model.settings import RegistryAccess, Retry
 from stxbuildah.model.update import HostOptions
 from stxbuildah.model.wheelbuild import WheelSource
@@ -199,6 +200,10 @@ class WheelsPlan:
         logs: where each build's output goes.
         failed: the file that names the wheels that failed.
         tarball: what they are packed into; None when they are not.
+        further: where the wheels go that are not of the lists.
+        contents: the folder that shows what is in the tarball.
+        references: names of the tarball's image; empty when there is none.
+        lock: the lock file that has to hold; None when any source will do.
         whole: whether these are all wheels of the lists, so that others in ``folder`` are out of date.
     """
 
@@ -208,6 +213,10 @@ class WheelsPlan:
     logs: Path
     failed: Path
     tarball: Path | None
+    further: Path
+    contents: Path
+    references: tuple[ImageReference, ...] = ()
+    lock: Path | None = None
     whole: bool
 
 
@@ -229,6 +238,7 @@ class WheelOutcome:
         state: how it was come by.
         name: name of the wheel's file; empty when it failed.
         sha256: digest of the wheel; empty when it failed.
+        material: what it was made of: ``sha256:HEX`` of a file, or ``git:COMMIT``; empty when that was not fetched.
         note: what the user should know of a wheel that differs from the one asked for; may be empty.
         error: what went wrong; empty when nothing did.
         hint: what to do about that; may be empty.
@@ -241,6 +251,7 @@ class WheelOutcome:
     state: WheelState
     name: str = ""
     sha256: str = ""
+    material: str = ""
     note: str = ""
     error: str = ""
     hint: str = ""
@@ -278,6 +289,9 @@ class WheelsResult:
         outcomes: one for each wheel, in the order of the lists.
         folder: where the wheels are.
         stale: wheels that no list names any more, and that were deleted.
+        further: wheels that are not of the lists.
+        notes: what the user should know of the tarball.
+        images: the image of the tarball, as it was pushed: each name with the digest.
         tarball: what they were packed into; None when they were not.
         sha256: digest of that; empty without it.
         containers: containers that were run.
@@ -287,6 +301,9 @@ class WheelsResult:
     outcomes: tuple[WheelOutcome, ...]
     folder: Path
     stale: tuple[str, ...] = ()
+    further: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
     tarball: Path | None = None
     sha256: str = ""
     containers: int = 0
@@ -296,3 +313,33 @@ class WheelsResult:
     def failures(self) -> tuple[WheelOutcome, ...]:
         """The wheels that failed."""
         return tuple(one for one in self.outcomes if one.state is WheelState.FAILED)
+
+
+@attrs.frozen(kw_only=True)
+class WheelsLocked:
+    """What came of locking.
+
+    Attributes:
+        file: the lock file.
+        outcomes: one for each wheel; when one failed, the file was not written.
+    """
+
+    file: Path
+    outcomes: tuple[WheelOutcome, ...]
+
+
+@attrs.frozen(kw_only=True)
+class WheelsChecked:
+    """What a tarball lacks.
+
+    Attributes:
+        tarball: the tarball.
+        unmet: its constraints that no wheel in it meets, as the lines stand there.
+        missing: wheels of the lists that are not in it.
+        wheels: how many wheels are in it.
+    """
+
+    tarball: Path
+    unmet: tuple[str, ...]
+    missing: tuple[str, ...]
+    wheels: int

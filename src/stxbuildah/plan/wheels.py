@@ -3,19 +3,21 @@
 
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
+from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
 from stxbuildah.errors import InputError
+from stxbuildah.model.reference import ImageReference
 from stxbuildah.model.wheelbuild import SourceKind, WheelSource
-from stxbuildah.model.wheelsrun import WheelsPlan, WheelsRequest, WheelStep
+from stxbuildah.model.wheelsrun import WheelsImage, WheelsPlan, WheelsRequest, WheelStep
 
 # What a build is taken to last that was never seen.
 _UNKNOWN_SECONDS = 10.0
 
 
 def plan_wheels(
-    request: WheelsRequest, sources: Iterable[WheelSource], builder: str, times: Mapping[str, float]
+    request: WheelsRequest, sources: Iterable[WheelSource], builder: str, times: Mapping[str, float], lock: Path
 ) -> WheelsPlan:
     """Plan a run.
 
@@ -27,6 +29,7 @@ def plan_wheels(
         sources: what the lists say, in their order.
         builder: the image that wheels are built in.
         times: seconds that builds took the last time, by the wheel as it is asked for.
+        lock: where the lock file is.
 
     Raises:
         InputError: ``only`` names a wheel that no list has, or one file name has several sources.
@@ -36,15 +39,29 @@ def plan_wheels(
     chosen = _chosen(listed, request.only)
     steps = sorted((_step(source, times) for source in chosen), key=_rank)
     folder = request.output / f"build-wheels-{request.os_name}-{request.codename}-{request.stream}"
+    suffix = "-py2" if request.python2 else ""
+    name = f"stx-{request.os_name}-{request.stream}-wheels{suffix}"
     return WheelsPlan(
         steps=tuple(steps),
         builder=builder,
-        folder=folder / "base",
-        logs=folder / "logs",
-        failed=folder / "failed.lst",
-        tarball=folder / f"stx-{request.os_name}-{request.stream}-wheels.tar" if request.tarball else None,
+        folder=folder / f"base{suffix}",
+        logs=folder / f"logs{suffix}",
+        failed=folder / f"failed{suffix}.lst",
+        tarball=folder / f"{name}.tar" if request.tarball else None,
+        further=folder / f"stx{suffix}",
+        contents=folder / f"tarball{suffix}",
+        references=_references(request.image, name),
+        lock=lock if request.lock.enforced else None,
         whole=not request.only,
     )
+
+
+def _references(image: WheelsImage, name: str) -> tuple[ImageReference, ...]:
+    """Give the names of the tarball's image, as ``docker import`` gave them: by version, and latest."""
+    if not image.push:
+        return ()
+    repository = "/".join(part for part in (image.registry, image.user, name) if part)
+    return tuple(ImageReference.parse(f"{repository}:{tag}") for tag in (image.version, "latest"))
 
 
 def _chosen(sources: tuple[WheelSource, ...], only: tuple[str, ...]) -> tuple[WheelSource, ...]:

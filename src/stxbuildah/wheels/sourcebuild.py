@@ -53,7 +53,7 @@ class Workshop:
     Attributes:
         service: runs containers.
         image: the builder image.
-        requirements: provides what builds need.
+        requirements: provides what builds need; None for Python 2, which builds with what the image has.
         limits: what one build may take.
         proxies: for builds that may reach the network.
         ca_bundle: certificates for those; None for the image's.
@@ -61,7 +61,7 @@ class Workshop:
 
     service: PodmanService
     image: str
-    requirements: RequirementFolders
+    requirements: RequirementFolders | None
     limits: WheelLimits
     proxies: Proxies = attrs.field(factory=Proxies)
     ca_bundle: Path | None = None
@@ -85,6 +85,8 @@ def build_source(source: WheelSource, laid_out: LaidOut, workshop: Workshop, out
         StxbError: what it needs cannot be had.
     """
     needs = read_needs(laid_out.top / laid_out.inner)
+    if workshop.requirements is None:
+        return _built_for_python2(source, laid_out, workshop, out, log_file)
     requires = needs.requires
     rounds = 0
     while True:
@@ -102,12 +104,35 @@ def build_source(source: WheelSource, laid_out: LaidOut, workshop: Workshop, out
     return _only_wheel(out)
 
 
+def _built_for_python2(source: WheelSource, laid_out: LaidOut, workshop: Workshop, out: Path, log_file: Path) -> Path:
+    """Build a wheel as all of them were built before PEP 517."""
+    program = ("python2", "setup.py", "bdist_wheel", "--dist-dir", _OUT)
+    with _logged(log_file) as write:
+        ended = workshop.service.run(_container(source, laid_out, workshop, program, out=out, requires=None), write)
+    if ended.status != 0:
+        raise _error(ended, workshop)
+    return _only_wheel(out)
+
+
 def _job(
     source: WheelSource, laid_out: LaidOut, needs: BuildNeeds, workshop: Workshop, *, out: Path, requires: Path | None
 ) -> ContainerJob:
     request = {
         "backend": needs.backend, "path": list(needs.backend_path), "out": _OUT, "asked": f"{_OUT}/{_ASKED}",
     }  # fmt: skip
+    program = ("python3", "-B", f"{_PROGRAMS}/backend.py", json.dumps(request))
+    return _container(source, laid_out, workshop, program, out=out, requires=requires)
+
+
+def _container(
+    source: WheelSource,
+    laid_out: LaidOut,
+    workshop: Workshop,
+    program: tuple[str, ...],
+    *,
+    out: Path,
+    requires: Path | None,
+) -> ContainerJob:
     mounts = [
         Mount(source=laid_out.top, target=_SOURCE, writable=True),
         Mount(source=out, target=_OUT, writable=True),
@@ -120,7 +145,7 @@ def _job(
     return ContainerJob(
         image=workshop.image,
         # One stream for both outputs: podman reads two pipes, and could put a traceback before what it is about.
-        command=("sh", "-c", 'exec "$@" 2>&1', "sh", "python3", "-B", f"{_PROGRAMS}/backend.py", json.dumps(request)),
+        command=("sh", "-c", 'exec "$@" 2>&1', "sh", *program),
         mounts=tuple(mounts),
         environment=_environment(source, laid_out, workshop, requires),
         network="host" if workshop.limits.network else "none",
@@ -131,7 +156,7 @@ def _job(
 
 
 def _environment(source: WheelSource, laid_out: LaidOut, workshop: Workshop, requires: Path | None) -> dict[str, str]:
-    flags = workshop.requirements.python.compiler_flags
+    flags = workshop.requirements.python.compiler_flags if workshop.requirements is not None else ""
     environment = {
         "HOME": "/tmp",  # noqa: S108 # of the container
         "LC_ALL": "C.UTF-8",
