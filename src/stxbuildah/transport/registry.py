@@ -140,9 +140,10 @@ class RegistryDestination:
         if other is not None and other.name == self._reference.name:
             # A repository has the blobs of its images, and refuses a manifest of others.
             return True
-        if self._client.has_blob(self._reference, descriptor.digest):
+        # A registry says the same of a blob that it has there already, so one question does for nearly all.
+        if other is not None and self._client.mount(self._reference, descriptor.digest, other):
             return True
-        return other is not None and self._client.mount(self._reference, descriptor.digest, other)
+        return self._client.has_blob(self._reference, descriptor.digest)
 
     def _take_compressed(self, descriptor: Descriptor, source: ImageSource) -> Descriptor:
         with _temporary_file(self.name) as stream:
