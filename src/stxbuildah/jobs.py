@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from stxbuildah.model.base import BasePlan, BaseRequest, BaseResult
     from stxbuildah.model.host import HostReport
     from stxbuildah.model.imagebuild import ImageSelection, ReadDirectives, SelectionRequest
-    from stxbuildah.model.retag import RetagEntry
+    from stxbuildah.model.retag import RetagEntry, RetagRequest, TagCheck, TagResult
     from stxbuildah.model.wheelbuild import WheelSource
     from stxbuildah.model.wheelsrun import (
         WheelsChecked,
@@ -217,6 +217,34 @@ def select_images(request: "SelectionRequest") -> "ImageSelection":
     from stxbuildah.job import imagescan as job
 
     return job.select_images(request)
+
+
+def check_retags(request: "RetagRequest") -> "tuple[TagCheck, ...]":
+    """Say of each entry of tag-management files how it stands in its registry; nothing is written.
+
+    Raises:
+        StxbError: a file is wrong.
+    """
+    from stxbuildah.job import retag as job
+
+    return job.check(request)
+
+
+def retag(
+    request: "RetagRequest", on_checked: "Callable[[tuple[TagCheck, ...]], None] | None" = None
+) -> "tuple[TagResult, ...]":
+    """Give builds' images the tags that tag-management files list, inside their registries.
+
+    Args:
+        request: what to do.
+        on_checked: told how all entries stand, before anything is written.
+
+    Raises:
+        StxbError: a file is wrong.
+    """
+    from stxbuildah.job import retag as job
+
+    return job.run(request, on_checked)
 
 
 def list_retags(files: tuple[Path, ...]) -> "tuple[RetagEntry, ...]":

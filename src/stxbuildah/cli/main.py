@@ -22,7 +22,7 @@ COMMANDS = {
     "clean": ("stxbuildah.cli.clean", "Remove what killed runs left behind."),
     "doctor": ("stxbuildah.cli.doctor", "Say what this machine can do, and how to improve it."),
     "images": ("stxbuildah.cli.images", "Say what image directives files set, and which images a product has."),
-    "retag": ("stxbuildah.cli.retag", "Say which tags a tag-management file promotes."),
+    "retag": ("stxbuildah.cli.retag", "Promote tags by tag-management files, inside the registry."),
     "update": ("stxbuildah.cli.update", "Change an image by one thin layer: wheels, packages, a script."),
     "wheels": ("stxbuildah.cli.wheels", "Build the Python wheels of a wheels.cfg, and pack them into a tarball."),
 }

@@ -42,10 +42,14 @@ class RegistryClient:
         self._lock = threading.Lock()
         self._found: dict[str, Endpoint] = {}
 
-    def document(self, reference: ImageReference) -> Document | None:
+    def document(self, reference: ImageReference, *, mirrors: bool = True) -> Document | None:
         """Give a manifest or an index, from the first mirror that has it or from the registry itself.
 
         Its digest is verified where the reference or the registry names one.
+
+        Args:
+            reference: the image.
+            mirrors: whether mirrors are asked; False for what has to be true of the registry itself, now.
 
         Returns:
             The document; None when there is no such image.
@@ -54,10 +58,16 @@ class RegistryClient:
             InputError: it is damaged, or no manifest and no index.
             StxbError: it could not be asked for.
         """
-        return self._anywhere(reference, lambda endpoint, attempts: self._document(reference, endpoint, attempts))
+        return self._anywhere(
+            reference, lambda endpoint, attempts: self._document(reference, endpoint, attempts), mirrors=mirrors
+        )
 
-    def digest(self, reference: ImageReference) -> str | None:
+    def digest(self, reference: ImageReference, *, mirrors: bool = True) -> str | None:
         """Give the digest of a manifest or an index without reading it, if the registry knows how.
+
+        Args:
+            reference: the image.
+            mirrors: as for ``document``.
 
         Returns:
             The digest; None when there is no such image.
@@ -88,7 +98,7 @@ class RegistryClient:
             document = self._document(reference, endpoint, attempts)
             return document.digest if document is not None else None
 
-        return self._anywhere(reference, ask)
+        return self._anywhere(reference, ask, mirrors=mirrors)
 
     def put_document(self, reference: ImageReference, document: Document) -> str:
         """Write a manifest or an index under a tag; by its digest alone where the reference has no tag.
@@ -100,7 +110,18 @@ class RegistryClient:
             InputError: the reference names another digest, or the registry lacks a blob of the image.
             StxbError: it could not be written.
         """
-        return self._put(reference, document)[0]
+        return self._put(reference, document, self._destination(reference))[0]
+
+    def tag(self, reference: ImageReference, document: Document) -> str:
+        """Write a document of a repository under another tag of it, where the repository is read from.
+
+        That is another place than where images are pushed to when registries.conf(5) has a ``location`` for it:
+        container programs heed that for pulls alone.
+
+        Raises:
+            StxbError: as ``put_document``.
+        """
+        return self._put(reference, document, self._origin(reference))[0]
 
     @contextmanager
     def blob(self, reference: ImageReference, descriptor: Descriptor) -> Iterator[Iterator[bytes]]:
@@ -226,10 +247,10 @@ class RegistryClient:
         Raises:
             StxbError: it could not be written, or listed.
         """
-        digest, listed = self._put(reference.with_digest(document.digest), document)
+        endpoint = self._destination(reference)
+        digest, listed = self._put(reference.with_digest(document.digest), document, endpoint)
         if listed == subject:
             return digest
-        endpoint = self._destination(reference)
 
         def put(tag: str, index: Document) -> str:
             return self.put_document(reference.with_tag(tag), index)
@@ -253,9 +274,9 @@ class RegistryClient:
                 return None
             return read_document(response.read(MAXIMUM_DOCUMENT), response.headers, reference)
 
-    def _put(self, reference: ImageReference, document: Document) -> tuple[str, str]:
+    def _put(self, reference: ImageReference, document: Document, endpoint: Endpoint) -> tuple[str, str]:
         """Write a document; give its digest, and the subject that the registry has understood."""
-        digest, endpoint = document.digest, self._destination(reference)
+        digest = document.digest
         if reference.digest not in {"", digest}:
             raise InputError(f"{reference} cannot be written: the document's digest is {digest}")
         target = reference.tag or target_of(reference)
@@ -279,9 +300,13 @@ class RegistryClient:
             )
         return digest, subject
 
-    def _anywhere(self, reference: ImageReference, ask: Callable[[Endpoint, int | None], Found | None]) -> Found | None:
+    def _anywhere(
+        self, reference: ImageReference, ask: Callable[[Endpoint, int | None], Found | None], *, mirrors: bool
+    ) -> Found | None:
         """Ask the mirrors, once each, and then the registry itself; what the last one says holds."""
         endpoints = self._session.endpoints(reference, pull=True)
+        if not mirrors:
+            endpoints = endpoints[-1:]
         if reference.digest:
             endpoints = _first(self._known(reference), endpoints)
         for endpoint in endpoints[:-1]:

@@ -30,7 +30,11 @@ def parsed(completed: subprocess.CompletedProcess[str], status: int = 0) -> Any:
 
 @pytest.mark.parametrize(
     ("name", "commands"),
-    [("wheels", {"build", "check", "list", "lock"}), ("images", {"list", "show"}), ("retag", {"list"})],
+    [
+        ("wheels", {"build", "check", "list", "lock"}),
+        ("images", {"list", "show"}),
+        ("retag", {"check", "list", "promote"}),
+    ],
 )
 def test_help_tells_of_what_there_is(tmp_path: Path, name: str, commands: set[str]) -> None:
     completed = stxb(tmp_path, name, "--help")

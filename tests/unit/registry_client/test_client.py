@@ -153,6 +153,13 @@ def test_a_mirror_that_fails_is_passed_over(mirrored: Mirrored, client: Registry
     assert mirrored.front_of_mirror.asked(path="/blobs/") == []
 
 
+def test_mirrors_are_not_asked_for_what_must_be_true_now(mirrored: Mirrored, client: RegistryClient) -> None:
+    fill(mirrored.mirror)
+    assert client.document(named(mirrored.address), mirrors=False) is None
+    assert client.digest(named(mirrored.address), mirrors=False) is None
+    assert mirrored.front_of_mirror.asked() == []
+
+
 def test_a_mirror_without_the_image_is_passed_over(mirrored: Mirrored, client: RegistryClient) -> None:
     fill(mirrored.origin)
     assert client.document(named(mirrored.address)) == MANIFEST
