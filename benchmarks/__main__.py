@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import cases, report
+from benchmarks import cases, remote, report
 from benchmarks.measure import MeasuredCommandError
 from benchmarks.world import World, make_base, world
 
@@ -60,6 +60,16 @@ def measure(bench: World, rounds: int, archive: Path | None) -> str:
         cases.wheel_case(bench, "six, base of 1.5 GB", large, six, rounds, limit=None),
         cases.wheel_case(bench, "six, base of 40 layers", many, six, rounds, limit=None),
     ]
+    say("measuring updates in the registry")
+    known = remote.with_inventory(bench, large, django[:1])
+    remotely = [
+        remote.known_case(bench, "one small wheel (six)", small, six, rounds, limit=0.30),
+        remote.known_case(bench, "the same, the lane not named", small, six, rounds, lane=()),
+        remote.known_case(bench, "Django with asgiref and sqlparse", small, django, rounds, limit=0.25),
+        remote.known_case(bench, "six, base of 40 layers", many, six, rounds),
+        *remote.cold_cases(bench, known, six, rounds),
+        remote.distant_case(bench, small, six, rounds),
+    ]
     say("measuring stxb against itself")
     itself = [
         cases.flat_case(bench, "base of 1.5 GB, to 300 MB", (large, small), six, rounds, push=True),
@@ -72,6 +82,8 @@ def measure(bench: World, rounds: int, archive: Path | None) -> str:
         [
             report.machine(bench, rounds),
             report.comparison_table(against, "buildah bud"),
+            report.comparison_table(remotely, "buildah bud", update="update in the registry"),
+            report.memory_line(known=remotely[0].ours, cold=remotely[4].ours),
             report.flat_table(itself),
             report.start_line(start),
         ]

@@ -46,10 +46,12 @@ def compare(bench: World, title: str, sides: tuple[Command, Command], rounds: in
     return Comparison(title=title, ours=ours, theirs=theirs, limit=limit)
 
 
-def update(bench: World, name: str, base: str, flags: Sequence[str], *, push: bool = True) -> Command:
-    """Give the command ``stxb update``, which makes ``:1.1`` of a base image ``:1.0``."""
+def update(
+    bench: World, name: str, base: str, flags: Sequence[str], *, push: bool = True, lane: str = "computed"
+) -> Command:
+    """Give the command ``stxb update`` in the local store, which makes ``:1.1`` of a base image ``:1.0``."""
     pushing = ("--push", "--tls-verify", "false") if push else ()
-    argv = (STXB, "--quiet", "update", "--from", base, *flags, *pushing)
+    argv = (STXB, "--quiet", "update", "--from", base, "--lane", lane, *flags, *pushing)
     return Command(name=name, script=(argv,), prepare=_forget(bench, target_of(base)))
 
 
@@ -122,10 +124,21 @@ def wheel_case(
         limit: the goal, or None.
         compiled: let pip write bytecode, as it does unasked. stxb writes none: without it both lay down the same files.
     """
+    theirs = build_with_pip(bench, base, wheels, compiled=compiled)
+    return compare(bench, title, (update(bench, "stxb update", base, wheel_flags(wheels)), theirs), rounds, limit)
+
+
+def build_with_pip(bench: World, base: str, wheels: Sequence[Path], *, compiled: bool) -> Command:
+    """Give an update by wheels as a Containerfile does it.
+
+    Args:
+        bench: the store and the registry.
+        base: the image to update.
+        wheels: what is installed.
+        compiled: let pip write bytecode, as it does unasked.
+    """
     pip = PIP if compiled else f"{PIP} --no-compile"
-    instructions = f"COPY *.whl /tmp/wheels/\nRUN {pip} /tmp/wheels/*.whl && rm -r /tmp/wheels\n"
-    sides = (update(bench, "stxb update", base, wheel_flags(wheels)), build(bench, base, wheels, instructions))
-    return compare(bench, title, sides, rounds, limit)
+    return build(bench, base, wheels, f"COPY *.whl /tmp/wheels/\nRUN {pip} /tmp/wheels/*.whl && rm -r /tmp/wheels\n")
 
 
 def first_update_case(bench: World, base: str, wheels: Sequence[Path], rounds: int) -> Comparison:
@@ -158,7 +171,8 @@ def session_cases(bench: World, base: str, rounds: int) -> tuple[Comparison, ...
             f"RUN {installer} {inside}/{package.name} && bash {inside}/{script.name} && rm -r {inside}\n"
         )
         theirs = build(bench, base, (package, script), instructions)
-        return compare(bench, title, (update(bench, "stxb update", base, flags), theirs), rounds, limit)
+        ours = update(bench, "stxb update", base, flags, lane="session")
+        return compare(bench, title, (ours, theirs), rounds, limit)
 
     return (
         case("one .deb and a script", f"{APT} install", 1.1),

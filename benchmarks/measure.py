@@ -11,9 +11,12 @@ import statistics
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from itertools import count
 from pathlib import Path
 
 import attrs
+
+_EPOCHS = count(1_700_000_000)
 
 
 @attrs.frozen(kw_only=True)
@@ -37,11 +40,13 @@ class Command:
         name: how it is called in the tables.
         script: lines of argv, run one after the other and measured together.
         prepare: called before each run with the run's number, unmeasured.
+        variables: environment variables of this side alone.
     """
 
     name: str
     script: tuple[tuple[str, ...], ...]
     prepare: Callable[[int], None] | None = None
+    variables: Mapping[str, str] = attrs.field(factory=dict)
 
 
 @attrs.frozen(kw_only=True)
@@ -92,7 +97,7 @@ def interleave(
         commands: what is compared.
         rounds: measured runs of each.
         environment: the whole environment of the commands; each round adds a SOURCE_DATE_EPOCH of its own, so that
-            no round finds its own layer in the registry already.
+            no round finds its layer in the registry already, not even one of another comparison.
         log: file that what the commands write is added to.
 
     Raises:
@@ -100,11 +105,11 @@ def interleave(
     """
     samples: dict[str, list[Sample]] = {command.name: [] for command in commands}
     for number in range(rounds + 1):
+        epoch = str(next(_EPOCHS))
         for command in commands:
             if command.prepare is not None:
                 command.prepare(number)
-            epoch = {"SOURCE_DATE_EPOCH": str(1_700_000_000 + number)}
-            sample = _run(command, {**environment, **epoch}, log)
+            sample = _run(command, {**environment, **command.variables, "SOURCE_DATE_EPOCH": epoch}, log)
             if number:
                 samples[command.name].append(sample)
     return tuple(Summary(name=name, samples=tuple(found)) for name, found in samples.items())

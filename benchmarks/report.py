@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from benchmarks.cases import Comparison
+from benchmarks.measure import Summary
 from benchmarks.world import World
 
 BEGIN = "<!-- begin of what the benchmark wrote -->"
@@ -31,10 +32,16 @@ def version(bench: World, program: str) -> str:
     return words[words.index("version") + 1]
 
 
-def comparison_table(comparisons: Iterable[Comparison], other: str) -> str:
-    """Write a table with one comparison a line."""
+def comparison_table(comparisons: Iterable[Comparison], other: str, *, update: str = "update") -> str:
+    """Write a table with one comparison a line.
+
+    Args:
+        comparisons: what it holds.
+        other: what the other side is called.
+        update: heads the first column.
+    """
     lines = [
-        f"| update | stxb, s | {other}, s | ratio | goal | | stxb, MiB | {other}, MiB |",
+        f"| {update} | stxb, s | {other}, s | ratio | goal | | stxb, MiB | {other}, MiB |",
         "|---|---:|---:|---:|---:|---|---:|---:|",
     ]
     for case in comparisons:
@@ -59,6 +66,18 @@ def flat_table(comparisons: Iterable[Comparison]) -> str:
         ]  # fmt: skip
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def memory_line(*, known: Summary, cold: Summary) -> str:
+    """Say how much memory updates in the registry take: of a known image, and while its layers are read."""
+    said = [
+        f"{megabytes:.0f} MB {when} (goal {limit} MB: {verdict(megabytes, limit)})"
+        for megabytes, when, limit in (
+            (known.mebibytes * 2**20 / 1e6, "when the image is known", 100),
+            (cold.mebibytes * 2**20 / 1e6, "while 1.5 GB of layers are read", 150),
+        )
+    ]
+    return f"An update in the registry takes {' and '.join(said)}."
 
 
 def start_line(case: Comparison) -> str:

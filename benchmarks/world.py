@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -52,14 +52,19 @@ class World:
         """What the commands wrote."""
         return self.folder / "log"
 
-    def run(self, *argv: str | os.PathLike[str]) -> str:
+    def run(self, *argv: str | os.PathLike[str], variables: Mapping[str, str] | None = None) -> str:
         """Run a command that is not measured; give its standard output.
+
+        Args:
+            argv: the command.
+            variables: environment variables that are other than in the rest of the world.
 
         Raises:
             MeasuredCommandError: it failed; what it said is in the log.
         """
         with self.log.open("ab") as log:
-            completed = subprocess.run(argv, env=self.environment, stdout=subprocess.PIPE, stderr=log, check=False)
+            environment = {**self.environment, **(variables or {})}
+            completed = subprocess.run(argv, env=environment, stdout=subprocess.PIPE, stderr=log, check=False)
         if completed.returncode != 0:
             words = " ".join(os.fspath(word) for word in argv)
             raise MeasuredCommandError(f"{words}: exit status {completed.returncode}; see {self.log}")
@@ -81,10 +86,8 @@ def world(parent: Path) -> Iterator[World]:
         # The account's subordinate users, who own the images' files, must get through.
         folder.mkdir(mode=0o711)
         stack.callback(_remove, folder)
-        for name in ("root", "run", "registry"):
-            (folder / name).mkdir(mode=0o700)
-        storage = folder / "storage.conf"
-        storage.write_text(_STORAGE.format(folder=folder), encoding="utf-8")
+        (folder / "registry").mkdir(mode=0o700)
+        store = make_store(folder / "store")
         port = _free_port()
         configuration = folder / "registry.yml"
         configuration.write_text(_REGISTRY.format(folder=folder / "registry", port=port), encoding="utf-8")
@@ -92,13 +95,22 @@ def world(parent: Path) -> Iterator[World]:
         scripts = Path(sys.executable).parent
         environment = {
             **os.environ,
-            "CONTAINERS_STORAGE_CONF": str(storage),
+            **store,
             "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}",
             "MY_WORKSPACE": str(folder / "workspace"),
             "XDG_CACHE_HOME": str(folder / "cache"),
-            "XDG_RUNTIME_DIR": str(folder / "run"),
         }
         yield World(folder=folder, registry=f"localhost:{port}", environment=environment)
+
+
+def make_store(folder: Path) -> dict[str, str]:
+    """Make an empty local store in a new folder, and give the environment variables that lead to it."""
+    folder.mkdir(mode=0o711)
+    for name in ("root", "run"):
+        (folder / name).mkdir(mode=0o700)
+    storage = folder / "storage.conf"
+    storage.write_text(_STORAGE.format(folder=folder), encoding="utf-8")
+    return {"CONTAINERS_STORAGE_CONF": str(storage), "XDG_RUNTIME_DIR": str(folder / "run")}
 
 
 @contextmanager
