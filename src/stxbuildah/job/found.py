@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from contextvars import copy_context
+from threading import Event
 from typing import TYPE_CHECKING
 
 import attrs
@@ -80,21 +81,27 @@ class _Remote:
 
 
 @contextmanager
-def found_out(request: UpdateRequest, inputs: UpdateInputs, pool: ThreadPoolExecutor) -> Iterator[Found]:
+def found_out(
+    request: UpdateRequest, inputs: UpdateInputs, pool: ThreadPoolExecutor, asking: Event | None = None
+) -> Iterator[Found]:
     """Find out what the plan needs to know; the image can be read inside the block.
 
     Args:
         request: what was asked.
         inputs: its files and names.
         pool: asks the local store and the registry at the same time.
+        asking: set at the latest inside the block, and before that when one of them is about to be asked: from then on
+            there is time for something else.
 
     Raises:
         StxbError: neither the local store nor the registry can be asked for the image.
     """
+    asking = asking or Event()
     with ExitStack() as stack:
-        local = pool.submit(copy_context().run, _local, request, inputs, stack)
+        local = pool.submit(copy_context().run, _local, request, inputs, stack, asking)
         if inputs.source is None and not asks_registry(request, inputs):
             here = local.result()
+            asking.set()
             if here.error is not None:
                 raise _needed(here.error, request, inputs) from here.error
             yield _found(here)
@@ -102,6 +109,9 @@ def found_out(request: UpdateRequest, inputs: UpdateInputs, pool: ThreadPoolExec
         from stxbuildah.job.remote import opened_client
 
         client = stack.enter_context(opened_client(request))
+        if inputs.source is None:
+            client()
+        asking.set()
         there = _remote(request, inputs, client, stack)
         here = local.result()
         if here.engine is None:
@@ -117,7 +127,7 @@ def _needed(error: StxbError, request: UpdateRequest, inputs: UpdateInputs) -> S
     return type(error)(error.message, hint=f"{error.hint}; {other}" if error.hint else other, details=error.details)
 
 
-def _local(request: UpdateRequest, inputs: UpdateInputs, stack: ExitStack) -> _Local:
+def _local(request: UpdateRequest, inputs: UpdateInputs, stack: ExitStack, asking: Event) -> _Local:
     """Set the engine up and look for the image in the local store, where the update could need it."""
     only_registry = inputs.source is not None or request.lanes.lane is Lane.REGISTRY
     if only_registry and not inputs.module_sources:
@@ -126,6 +136,7 @@ def _local(request: UpdateRequest, inputs: UpdateInputs, stack: ExitStack) -> _L
 
     try:
         engine = stack.enter_context(opened_engine(request.host, request.access, request.retry))
+        asking.set()
         return _Local(engine=engine, stored=None if only_registry else engine.store.read(inputs.base))
     except (HostError, BuildError) as error:
         # Programs that are there and fail, as in a container without privileges, say so in many ways.

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from contextvars import copy_context
 from importlib import import_module
 from pathlib import Path
+from threading import Event
 
 from stxbuildah import log
 from stxbuildah.errors import HostError, InputError
@@ -48,9 +49,12 @@ def run(request: UpdateRequest, say: Say) -> UpdateResult:
     records = records_folder(request)
     check_records(records)
     with ThreadPoolExecutor(4) as pool, ExitStack() as stack:
-        # While the store and the registry are asked for the image, another thread reads the wheels.
-        reading = pool.submit(copy_context().run, _made_ready, request, inputs)
-        found = stack.enter_context(found_out(request, inputs, pool))
+        # While the store and the registry are asked for the image, another thread reads the wheels: not before, since
+        # threads take turns, and then it would be the question that waits.
+        asking = Event()
+        stack.callback(asking.set)
+        reading = pool.submit(copy_context().run, _made_ready, request, inputs, asking)
+        found = stack.enter_context(found_out(request, inputs, pool, asking))
         found.check_expected(request.lanes.expect_digest)
         wheels = reading.result()
         made = plan_update(request, inputs, found.facts, records=records)
@@ -60,8 +64,9 @@ def run(request: UpdateRequest, say: Say) -> UpdateResult:
         return carry_out(request, made, found, wheels, folder=folder, records=records, pool=pool, stack=stack, say=say)
 
 
-def _made_ready(request: UpdateRequest, inputs: UpdateInputs) -> list[Wheel]:
+def _made_ready(request: UpdateRequest, inputs: UpdateInputs, asking: Event) -> list[Wheel]:
     """Read the wheels, and load what will most likely carry the update out; another lane is loaded when it is known."""
+    asking.wait()
     from stxbuildah.job.sources import read_wheels
 
     wheels = read_wheels(inputs.wheels)
