@@ -2,9 +2,10 @@
 """Files that the user names by an http(s) URL."""
 
 import errno
+import hashlib
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
@@ -30,7 +31,7 @@ MAXIMUM_BYTES = 4 * 2**30
 _CHUNK = 1 << 20
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+~:@!=-]*")
 _TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
-_HTTP_ERROR = 400
+_PARTIAL, _HTTP_ERROR = 206, 400
 _TOO_MANY = 429
 _DENIED = frozenset({401, 403, 407})
 _MISSING = frozenset({404, 410})
@@ -71,7 +72,8 @@ class Downloader:
     def fetch(self, url: str, folder: Path) -> Path:
         """Fetch a file into a folder, under the last part of the URL's path.
 
-        A fragment ``#sha256=HEX`` is checked. The file appears whole or not at all.
+        A fragment ``#sha256=HEX`` is checked. The file appears whole or not at all. When a download breaks off and is
+        tried again, it goes on where it stopped, if the server says that the file is still the same (RFC 9110, 13.1.5).
 
         Args:
             url: http or https URL; user and password in it are sent to its own host only.
@@ -85,22 +87,23 @@ class Downloader:
         """
         _request(url)
         name, target = shown(url), folder / file_name(url)
-        draft = folder / f".{target.name}.part"
+        draft = _Draft(path=folder / f".{target.name}.part")
 
         def attempt() -> Path:
             try:
-                with self._opened(url) as response, draft.open("wb") as out:
-                    digest = self._copy(response, out, name)
-                _check_digest(url, digest)
-                draft.replace(target)
+                with self._opened(url, headers=draft.going_on()) as response, draft.opened(response) as out:
+                    self._copy(response, out, name, draft)
+                _check_digest(url, draft.digest.hexdigest())
+                draft.path.replace(target)
             except OSError as error:
                 raise _disk_error(error, target) from error
-            finally:
-                draft.unlink(missing_ok=True)
             return target
 
         log.info("download.started", url=name)
-        return self._retrying(name, attempt)
+        try:
+            return self._retrying(name, attempt)
+        finally:
+            draft.path.unlink(missing_ok=True)
 
     def read(self, url: str, *, limit: int = 64 * 2**20, accept: str = "*/*") -> tuple[bytes, str]:
         """Read a document whole.
@@ -140,7 +143,9 @@ class Downloader:
             time.sleep(seconds)
 
     @contextmanager
-    def _opened(self, url: str, accept: str = "*/*") -> "Iterator[HTTPResponse]":
+    def _opened(
+        self, url: str, accept: str = "*/*", headers: Mapping[str, str] | None = None
+    ) -> "Iterator[HTTPResponse]":
         from ssl import SSLCertVerificationError
         from urllib.error import HTTPError, URLError
 
@@ -148,6 +153,8 @@ class Downloader:
 
         name = shown(url)
         request = _request(url, accept)
+        for header, value in (headers or {}).items():
+            request.add_header(header, value)
         try:
             if self._director is None:
                 # Once: reading the system's certificates takes a twentieth of a second.
@@ -176,22 +183,58 @@ class Downloader:
                 Fault(kind=FaultKind.RESET),
             ) from error
 
-    def _copy(self, response: "HTTPResponse", out: IO[bytes], name: str) -> str:
-        import hashlib
-
-        digest, size = hashlib.sha256(), 0
+    def _copy(self, response: "HTTPResponse", out: IO[bytes], name: str, draft: "_Draft") -> None:
+        received = 0
         while chunk := response.read(_CHUNK):
-            size += len(chunk)
-            if size > self.maximum_bytes:
+            received += len(chunk)
+            if draft.size + len(chunk) > self.maximum_bytes:
                 raise InputError(f"{name} has more than {self.maximum_bytes} bytes")
-            digest.update(chunk)
             out.write(chunk)
+            draft.add(chunk)
         expected = response.headers.get("Content-Length", "")
-        if expected.isdecimal() and int(expected) != size:
+        if expected.isdecimal() and int(expected) != received:
             raise _TransientError(
-                RegistryError(f"{name} broke off after {size} of {expected} bytes"), Fault(kind=FaultKind.RESET)
+                RegistryError(f"{name} broke off after {received} of {expected} bytes"), Fault(kind=FaultKind.RESET)
             )
-        return digest.hexdigest()
+
+
+@attrs.define(kw_only=True)
+class _Draft:
+    """What is there of a file, between one attempt and the next.
+
+    Attributes:
+        path: the file.
+        size: bytes of it.
+        digest: SHA-256 of these.
+        validator: what the server calls this state of the file; empty when it does not tell.
+    """
+
+    path: Path
+    size: int = 0
+    digest: "hashlib._Hash" = attrs.field(factory=hashlib.sha256)
+    validator: str = ""
+
+    def add(self, chunk: bytes) -> None:
+        """Count a chunk that was written."""
+        self.size += len(chunk)
+        self.digest.update(chunk)
+
+    def going_on(self) -> dict[str, str]:
+        """Give the headers that ask for the rest, unless the file has changed."""
+        if not (self.size and self.validator):
+            return {}
+        return {"Range": f"bytes={self.size}-", "If-Range": self.validator}
+
+    @contextmanager
+    def opened(self, response: "HTTPResponse") -> Iterator[IO[bytes]]:
+        """Open the file for what a response brings: the rest of it, or all of it anew."""
+        rest = response.headers.get("Content-Range", "").startswith(f"bytes {self.size}-")
+        if response.status != _PARTIAL or not rest:
+            self.size, self.digest = 0, hashlib.sha256()
+        etag = response.headers.get("ETag", "")
+        self.validator = "" if etag.startswith("W/") else etag
+        with self.path.open("ab" if self.size else "wb") as out:
+            yield out
 
 
 def shown(url: str) -> str:

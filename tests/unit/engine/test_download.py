@@ -90,6 +90,36 @@ def test_a_broken_connection_is_tried_again(server: Server, tmp_path: Path) -> N
     assert Downloader(retry=AGAIN).fetch(f"{server.url}/one.whl", tmp_path).read_bytes() == BODY
 
 
+def test_a_download_that_breaks_off_goes_on_where_it_stopped(server: Server, tmp_path: Path) -> None:
+    half = len(BODY) // 2
+    broken = {"Content-Length": str(len(BODY)), "ETag": '"one"'}
+    rest = {"Content-Range": f"bytes {half}-{len(BODY) - 1}/{len(BODY)}", "ETag": '"one"'}
+    server.answers["/one.whl"] = [Answer(BODY[:half], headers=broken), Answer(BODY[half:], status=206, headers=rest)]
+    url = f"{server.url}/one.whl#sha256={hashlib.sha256(BODY).hexdigest()}"
+    assert Downloader(retry=AGAIN).fetch(url, tmp_path).read_bytes() == BODY
+    assert (server.headers[1]["Range"], server.headers[1]["If-Range"]) == (f"bytes={half}-", '"one"')
+
+
+@pytest.mark.parametrize(
+    ("etag", "second"),
+    [
+        # The file changed meanwhile, and comes whole.
+        ('"one"', Answer(BODY)),
+        # Another part than was asked for counts as a whole file, whose digest is then wrong.
+        ('"one"', Answer(BODY, headers={"Content-Range": "bytes 0-9/10"})),
+        # Weak validators do not tell two states of a file apart.
+        ('W/"one"', Answer(BODY)),
+        ("", Answer(BODY)),
+    ],
+)
+def test_a_download_that_cannot_go_on_begins_anew(server: Server, tmp_path: Path, etag: str, second: Answer) -> None:
+    headers = {"Content-Length": str(len(BODY)), **({"ETag": etag} if etag else {})}
+    server.answers["/one.whl"] = [Answer(b"of another file", headers=headers), second]
+    assert Downloader(retry=AGAIN).fetch(f"{server.url}/one.whl", tmp_path).read_bytes() == BODY
+    assert ("Range" in server.headers[1]) == (etag == '"one"')
+    assert [path.name for path in tmp_path.iterdir()] == ["one.whl"]
+
+
 def test_a_server_that_says_nothing(server: Server, tmp_path: Path) -> None:
     server.answers["/one.whl"] = [Answer(BODY, hang=30), Answer(BODY)]
     assert Downloader(timeout=0.2, retry=AGAIN).fetch(f"{server.url}/one.whl", tmp_path).read_bytes() == BODY
