@@ -189,7 +189,8 @@ def _knows_version(laid_out: LaidOut) -> bool:
 @contextmanager
 def _logged(file: Path) -> Iterator[Callable[[str], None]]:
     """Open a build's log, and give what appends a line to it, up to a size that no sensible build reaches."""
-    with file.open("a", encoding="utf-8") as stream:
+    # Line by line: whoever watches a build sees what it does.
+    with file.open("a", encoding="utf-8", buffering=1) as stream:
 
         def write(line: str) -> None:
             if stream.tell() < _LARGEST_LOG:
