@@ -293,6 +293,11 @@ def test_a_killed_run_leaves_nothing_and_the_next_goes_on_where_it_was(
     with started(stxb, "build", *words) as process:
         wait_until(process, stxb.said, lambda: log.exists() and log.read_text() == "begun\n")
         process.send_signal(signal.SIGKILL)
+        process.wait()
+    deadline = time.monotonic() + 60
+    while runner.run(["podman", "ps", "--all", "--quiet"]).stdout:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
     before = {path.name for path in (top / "base").iterdir()}
     assert all(zipfile.ZipFile(top / "base" / name).testzip() is None for name in before)
     ended = wheels(

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Self
 import attrs
 
 from stxbuildah import log
+from stxbuildah.engine.guard import SERVICE_LABEL
 from stxbuildah.engine.locks import EPHEMERAL, PREFIX, SERVICES, OwnerLock, adopted, lock_files
 from stxbuildah.engine.process import TAIL_LINES, Runner
 from stxbuildah.engine.service import LONGEST_ADDRESS, SOCKET, running_service
@@ -182,7 +183,7 @@ class PodmanService:
         """
         with _translated(f"a container of the image {job.image}"), contextlib.ExitStack() as stack:
             name = stack.enter_context(self._owned_name())
-            container = self._connection.containers.create(job.image, list(job.command), **_settings(job, name))
+            container = self._connection.containers.create(job.image, list(job.command), **self._settings(job, name))
             stack.callback(_discard, container)
             expired = threading.Event()
             stack.enter_context(self._known_as_running(name, container))
@@ -204,6 +205,10 @@ class PodmanService:
         if expired.is_set():
             tail.append(f"no end after {job.timeout:g} seconds")
         return Ended(status=status, tail=tuple(tail), timed_out=expired.is_set())
+
+    def _settings(self, job: ContainerJob, name: str) -> dict[str, object]:
+        labels = {**dict(job.labels), SERVICE_LABEL: self.folder.name}
+        return {**_settings(job, name), "labels": labels}
 
     @contextlib.contextmanager
     def _private_folder(self) -> Iterator[Path]:
@@ -290,7 +295,6 @@ def _settings(job: ContainerJob, name: str) -> dict[str, object]:
         "name": name,
         "network_mode": job.network,
         "environment": dict(job.environment),
-        "labels": dict(job.labels),
         "cap_drop": ["all"],
         "no_new_privileges": True,
         "mounts": [

@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from stxbuildah import log
+from stxbuildah.engine.guard import guarded
 from stxbuildah.engine.process import TAIL_LINES, Child, Runner, shut_down
 from stxbuildah.errors import HostError
 
@@ -21,7 +22,7 @@ SOCKET = "podman.sock"
 # The address of a Unix socket has 108 bytes at most, the last one being zero (unix(7)).
 LONGEST_ADDRESS = 107
 _START_SECONDS = 30.0
-# The service ends by itself so long after its last connection: should this program be killed, nothing stays behind.
+# The service ends by itself so long after its last connection, should this program and its guard be killed.
 _IDLE_SECONDS = 60
 # Asked to end, it waits for open connections as long as it may idle; its containers are gone by then.
 _END_SECONDS = 2.0
@@ -52,9 +53,10 @@ def running_service(runner: Runner, folder: Path) -> Iterator[Path]:
         stack.callback(shut_down, process)
         _await_socket(process, address, said, reader)
         # Rootless podman may go on as a child of the process that was started, and outlive it.
-        listener = _listener(address)
+        listener, number = _listener(address)
         stack.callback(os.close, listener)
         stack.callback(_end, listener)
+        stack.enter_context(guarded(runner, number, folder))
         yield address
 
 
@@ -77,15 +79,16 @@ def _await_socket(process: Child, address: Path, said: Sequence[str], reader: th
         time.sleep(0.01)
 
 
-def _listener(address: Path) -> int:
-    """Give a pidfd of the process that listens, as the kernel tells it (SO_PEERCRED, unix(7))."""
+def _listener(address: Path) -> tuple[int, int]:
+    """Give a pidfd of the process that listens, and its number, as the kernel tells it (SO_PEERCRED, unix(7))."""
     deadline = time.monotonic() + _START_SECONDS
     while True:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
             try:
                 client.connect(str(address))
                 told = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-                return os.pidfd_open(struct.unpack("3i", told)[0])
+                number: int = struct.unpack("3i", told)[0]
+                return os.pidfd_open(number), number
             except OSError as error:
                 # Between bind and listen a connection is refused.
                 if not isinstance(error, ConnectionRefusedError) or time.monotonic() > deadline:
