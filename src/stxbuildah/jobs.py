@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from stxbuildah.model.host import HostReport
     from stxbuildah.model.imagebuild import ImageSelection, ReadDirectives, SelectionRequest
     from stxbuildah.model.retag import RetagEntry, RetagRequest, TagCheck, TagResult
+    from stxbuildah.model.transfer import CarriedImage, Saved, SaveRequest
     from stxbuildah.model.wheelbuild import WheelSource
     from stxbuildah.model.wheelsrun import (
         WheelsChecked,
@@ -217,6 +218,32 @@ def select_images(request: "SelectionRequest") -> "ImageSelection":
     from stxbuildah.job import imagescan as job
 
     return job.select_images(request)
+
+
+def save(request: "SaveRequest") -> "Saved":
+    """Write images of the local store to an archive.
+
+    Raises:
+        StxbError: an image is missing or cannot be read, or the archive not be written.
+    """
+    from stxbuildah.job import transfer as job
+
+    return job.save(request)
+
+
+def load(file: Path, host: HostOptions) -> "tuple[CarriedImage, ...]":
+    """Load the images of an archive into the local store.
+
+    Args:
+        file: a docker-archive or an oci-archive, compressed or not.
+        host: what the user says of this machine.
+
+    Raises:
+        StxbError: it is no archive of images, or the store cannot take it.
+    """
+    from stxbuildah.job import transfer as job
+
+    return job.load(file, host)
 
 
 def check_retags(request: "RetagRequest") -> "tuple[TagCheck, ...]":

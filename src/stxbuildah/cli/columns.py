@@ -14,6 +14,11 @@ FORMAT = click.option(
     help="How it is told.",
 )  # fmt: skip
 
+TEXT_OR_JSON = click.option(
+    "--format", "output_format", type=click.Choice(["text", "json"]), default="text", show_default=True,
+    help="How it is told.",
+)  # fmt: skip
+
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Write rows in columns as wide as their widest cell; the last column takes what it needs."""

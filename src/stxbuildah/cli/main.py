@@ -22,7 +22,9 @@ COMMANDS = {
     "clean": ("stxbuildah.cli.clean", "Remove what killed runs left behind."),
     "doctor": ("stxbuildah.cli.doctor", "Say what this machine can do, and how to improve it."),
     "images": ("stxbuildah.cli.images", "Say what image directives files set, and which images a product has."),
+    "load": ("stxbuildah.cli.load", "Load the images of an archive into the local store."),
     "retag": ("stxbuildah.cli.retag", "Promote tags by tag-management files, inside the registry."),
+    "save": ("stxbuildah.cli.save", "Write images to an archive, to be carried to another machine."),
     "update": ("stxbuildah.cli.update", "Change an image by one thin layer: wheels, packages, a script."),
     "wheels": ("stxbuildah.cli.wheels", "Build the Python wheels of a wheels.cfg, and pack them into a tarball."),
 }

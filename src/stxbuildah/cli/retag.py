@@ -147,7 +147,6 @@ def list_command(files: tuple[Path, ...], output_format: str) -> None:
 
 def _request(given: dict[str, Any]) -> "RetagRequest":
     from stxbuildah.model.retag import RetagRequest
-    from stxbuildah.model.settings import Proxies, Retry
 
     return RetagRequest(
         files=given["files"],
@@ -158,8 +157,8 @@ def _request(given: dict[str, Any]) -> "RetagRequest":
         access=options.registry_access(
             **{name: given[name] for name in ("authfile", "creds", "cert_dir", "tls_verify")}
         ),
-        retry=Retry(attempts=given["attempts"], delay=given["retry_delay"]),
-        proxies=Proxies(http=given["http_proxy"], https=given["https_proxy"], no=given["no_proxy"]),
+        retry=options.retry(given["attempts"], given["retry_delay"]),
+        proxies=options.proxies(given["http_proxy"], given["https_proxy"], given["no_proxy"]),
     )
 
 
