@@ -14,9 +14,7 @@ from stxbuildah.model.retag import LockedTag
 DIGEST = f"sha256:{'a' * 64}"
 NAMES = st.from_regex(r"[a-z]{1,8}/[a-z]{1,8}", fullmatch=True)
 TAGS = st.from_regex(r"[a-z0-9][a-z0-9._-]{0,20}", fullmatch=True)
-LOCKED = st.builds(
-    LockedTag, name=NAMES, tag=TAGS, build_tag=TAGS, digest=st.just(DIGEST), origin=st.text(max_size=20)
-)
+LOCKED = st.builds(LockedTag, name=NAMES, tag=TAGS, build_tag=TAGS, digest=st.just(DIGEST), origin=st.text(max_size=20))
 
 
 @given(tags=st.lists(LOCKED, max_size=6, unique_by=lambda one: (one.name, one.tag)))
