@@ -310,6 +310,27 @@ def test_a_killed_run_leaves_nothing_and_the_next_goes_on_where_it_was(
     assert not [path for path in state.rglob("*") if path.is_socket()]
 
 
+def test_a_source_for_python_2(
+    stxb: Stxb, builders: dict[str, str], sources: Sources, runner: Runner, nothing_left: None
+) -> None:
+    # Its successor in its place: what is tried is who is called, and what for.
+    container = runner.run(["buildah", "from", builders["overlay"]]).stdout.decode().strip()
+    runner.run(["buildah", "run", "--isolation", "chroot", container, "ln", "-s", "python3", "/usr/bin/python2"])
+    runner.run(["buildah", "commit", "--quiet", "--rm", container, "localhost/tests/python2:1"])
+    setup = "import setuptools, sys\nprint(sys.argv)\nsetuptools.setup(name='old', version='1.0', py_modules=['old'])\n"
+    sources.tar("old-1.0", {"setup.py": setup, "old.py": ""}, wheel="old-1.0-*.whl")
+    config = sources.config()
+    refused = wheels(stxb, "", config, "--python2")
+    assert refused.status == 2
+    assert "no builder image is shipped for Python 2" in refused.err
+    ended = wheels(stxb, "localhost/tests/python2:1", config, "--python2", "--format", "json")
+    assert ended.status == 0, ended.err
+    top = stxb.folder / "std/build-wheels-debian-trixie-stable"
+    assert ended.json["tarball"] == f"{top}/stx-debian-stable-wheels-py2.tar"
+    log = (top / "logs-py2/old-1.0-_.log").read_text()
+    assert log.startswith("['setup.py', 'bdist_wheel', '--dist-dir', '/build/out']\n")
+
+
 def test_interrupted_it_ends_within_seconds(
     stxb: Stxb, builders: dict[str, str], sources: Sources, nothing_left: None
 ) -> None:

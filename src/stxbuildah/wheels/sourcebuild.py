@@ -33,6 +33,9 @@ _ROUNDS = 3
 _OLDEST_EPOCH = 315532800
 _LARGEST_LOG = 64 * 2**20
 _VERSION_VARIABLES = ("PBR_VERSION", "SETUPTOOLS_SCM_PRETEND_VERSION", "PDM_BUILD_SCM_VERSION")
+# One stream for both outputs: podman reads two pipes, and could put a traceback before what it is about. The limit of
+# memory is set here and not by podman: the OCI runtime, which wants a gigabyte of address space, would fall under it.
+_START = 'ulimit -v "$1" && shift && exec "$@" 2>&1'
 # Nobody who installs a wheel reads debugging information, and to make it takes a good part of a compiler's time.
 _WITHOUT_DEBUGGING = "-g0"
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -142,15 +145,14 @@ def _container(
         mounts.append(Mount(source=requires, target=_REQUIRES))
     if workshop.limits.network and workshop.ca_bundle is not None:
         mounts.append(Mount(source=workshop.ca_bundle.absolute(), target=_CERTIFICATES))
+    memory = str(workshop.limits.memory >> 10) if workshop.limits.memory else "unlimited"
     return ContainerJob(
         image=workshop.image,
-        # One stream for both outputs: podman reads two pipes, and could put a traceback before what it is about.
-        command=("sh", "-c", 'exec "$@" 2>&1', "sh", *program),
+        command=("sh", "-c", _START, "sh", memory, *program),
         mounts=tuple(mounts),
         environment=_environment(source, laid_out, workshop, requires),
         network="host" if workshop.limits.network else "none",
         working_folder=str(Path(_SOURCE, laid_out.inner)),
-        memory=workshop.limits.memory,
         timeout=workshop.limits.timeout,
     )
 
