@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from stxbuildah.engine.guard import SERVICE_LABEL
 from stxbuildah.model.reference import ImageReference
 from tests.engine.stxb import Images, Stxb
 from tests.engine.wheelhouse import make_wheel
@@ -179,18 +180,34 @@ def test_in_the_middle_of_a_module_build(
     check_stopped(stxb, process, images)
 
 
-def test_a_build_whose_owner_was_killed_is_ended_by_the_next_run(
-    stxb: Stxb, images: Images, base_image: ImageReference, module: Path
+def guards_of(process: subprocess.Popen[bytes]) -> list[int]:
+    """Give the children of a command that end its containers when it is killed."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    return [int(child) for child in children if SERVICE_LABEL in Path(f"/proc/{child}/cmdline").read_text()]
+
+
+@pytest.mark.parametrize("guarded", [True, False], ids=["guarded", "guard killed, too"])
+def test_a_build_whose_owner_was_killed(
+    stxb: Stxb, images: Images, base_image: ImageReference, module: Path, guarded: bool
 ) -> None:
     words = ("update", "--from", base_image, "--module-src", module, "--builder", base_image, "--network", "none")
     process = stxb.start(*words)
     wait_for(sleeping, process, stxb.said)
+    [guard] = guards_of(process)
+    if not guarded:
+        os.kill(guard, signal.SIGKILL)
     stop(process, signal.SIGKILL, group=False)
-    listed = json.loads(stxb.done("clean", "--dry-run", "--format", "json").out)["containers"]
-    assert len(podman_containers(images)) == 1
-    removed = json.loads(stxb.done("clean", "--format", "json").out)["containers"]
-    assert removed == listed
-    assert len([name for name in removed if name.startswith("stxb-")]) == len(removed) > 0
+    if guarded:
+        deadline = time.monotonic() + 60
+        while Path(f"/proc/{guard}").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+    else:
+        listed = json.loads(stxb.done("clean", "--dry-run", "--format", "json").out)["containers"]
+        assert len(podman_containers(images)) == 1
+        removed = json.loads(stxb.done("clean", "--format", "json").out)["containers"]
+        assert removed == listed
+        assert len([name for name in removed if name.startswith("stxb-")]) == len(removed) > 0
     assert podman_containers(images) == []
     assert sleeping() == []
+    stxb.done("clean")
     assert list((stxb.folder / "state/stxb").rglob("stxb-*")) == []
