@@ -25,7 +25,7 @@ PROGRAM = Path(sys.executable).with_name("stxb")
 
 
 @contextmanager
-def _signals_as_in_a_terminal() -> Iterator[None]:
+def signals_as_in_a_terminal() -> Iterator[None]:
     """Let what is started here be stopped: under nohup, or behind a shell's &, a child would ignore what stops it."""
     stopping = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
     before = [(number, signal.signal(number, signal.SIG_DFL)) for number in stopping]
@@ -78,7 +78,7 @@ class Stxb:
 
     def start(self, *words: object) -> subprocess.Popen[bytes]:
         """Start the command, the leader of a process group of its own; what it says goes to ``said``."""
-        with self.said.open("wb") as said, _signals_as_in_a_terminal():
+        with self.said.open("wb") as said, signals_as_in_a_terminal():
             return subprocess.Popen(
                 [PROGRAM, *map(str, words)],
                 cwd=self.folder,

@@ -22,6 +22,7 @@ from stxbuildah.errors import BuildError, HostError
 from stxbuildah.model.host import UserChoices
 from stxbuildah.model.reference import ImageReference
 from stxbuildah.model.settings import HostChoices
+from tests.engine.stxb import signals_as_in_a_terminal
 
 pytestmark = pytest.mark.engine
 
@@ -269,7 +270,9 @@ def test_a_killed_run_leaves_nothing(
     pairs = [f"{name}={value}" for name, value in environment.items()]
     choices = HostChoices(environment=tuple(environment.items()))
     argv = [sys.executable, "-c", KILLED, str(state), image, *pairs]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+    with signals_as_in_a_terminal():
+        process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    with process:
         assert process.stdout is not None
         folder = Path(process.stdout.readline().decode().rstrip())
         assert process.stdout.readline() == b"started\n"

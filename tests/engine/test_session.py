@@ -16,6 +16,7 @@ from stxbuildah.engine.session import WorkingContainer
 from stxbuildah.errors import InputError
 from stxbuildah.model.reference import ImageReference
 from stxbuildah.model.settings import HostChoices
+from tests.engine.stxb import signals_as_in_a_terminal
 
 pytestmark = pytest.mark.engine
 
@@ -181,7 +182,8 @@ def test_an_orphan_that_is_gone_already_is_forgotten(make: Maker) -> None:
 
 @pytest.mark.parametrize("delay", [0.0, 1.0])
 def test_an_interrupted_owner_leaves_nothing(make: Maker, delay: float) -> None:
-    child = make.runner.start(owner(make))
+    with signals_as_in_a_terminal():
+        child = make.runner.start(owner(make))
     assert child.stdout is not None
     assert child.stderr is not None
     with child:
