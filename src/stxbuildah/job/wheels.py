@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import attrs
+from packaging.utils import canonicalize_name
 
 from stxbuildah import log, recipes
 from stxbuildah.directive.pins import parse_pins
@@ -38,7 +39,6 @@ from stxbuildah.model.wheelsrun import (
 )
 from stxbuildah.plan.wheels import plan_wheels
 from stxbuildah.wheels.builder import BuilderRecipe, list_recipe
-from stxbuildah.wheels.metadata import examine
 
 # A server is asked for several files at a time; more make none of them faster.
 _FETCHERS = 6
@@ -268,7 +268,7 @@ def _packed(
     if request.further.image:
         folder = planned.further / "image"
         folder.mkdir()
-        of_image = collect_of_image(request, folder, {examine(path).name for path in own})
+        of_image = collect_of_image(request, folder, {canonicalize_name(path.name.partition("-")[0]) for path in own})
     packaged = collect_packaged(request, planned.further)
     extra: tuple[Path, ...] = ()
     if request.further.folder is not None:

@@ -4,7 +4,6 @@
 import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from email.parser import BytesHeaderParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -19,7 +18,7 @@ from stxbuildah.job.textfile import read_whole
 from stxbuildah.layer.atomic import written_beside
 from stxbuildah.model.wheelsrun import WheelsPlan, WheelsRequest
 from stxbuildah.wheels.constraints import WheelVersion, updated_constraints
-from stxbuildah.wheels.metadata import examine, read_metadata
+from stxbuildah.wheels.metadata import examine_named
 from stxbuildah.wheels.tarball import write_tarball
 
 CONSTRAINTS, REQUIREMENTS = "upper-constraints.txt", "global-requirements.txt"
@@ -130,8 +129,8 @@ def wheel_version(wheel: Path) -> WheelVersion:
     Raises:
         BuildError: it is no sound wheel.
     """
-    built = examine(wheel)
-    return WheelVersion(name=BytesHeaderParser().parsebytes(read_metadata(wheel))["Name"], version=built.version)
+    built, name = examine_named(wheel)
+    return WheelVersion(name=name, version=built.version)
 
 
 def _repeated(files: Sequence[Path], versions: Sequence[WheelVersion]) -> dict[NormalizedName, list[str]]:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is done for one wheel: fetched, looked up, built, checked, put into its place."""
 
-import filecmp
 import re
 import shutil
 import tempfile
@@ -170,14 +169,15 @@ class WheelWorker:
 
         note = check_wheel(wheel, source)
         target = self.plan.folder / wheel.name
-        if not (target.is_file() and filecmp.cmp(wheel, target, shallow=False)):
-            with written_beside(target) as out, wheel.open("rb") as content:
-                shutil.copyfileobj(content, out)
+        content = wheel.read_bytes()
+        if not (target.is_file() and target.stat().st_size == len(content) and target.read_bytes() == content):
+            with written_beside(target) as out:
+                out.write(content)
         return WheelOutcome(
             source=source,
             state=state,
             name=wheel.name,
-            sha256=hashlib.sha256(wheel.read_bytes()).hexdigest(),
+            sha256=hashlib.sha256(content).hexdigest(),
             material=material.digest,
             note=note,
             seconds=time.monotonic() - started,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from zipfile import ZipFile
 
 _LARGEST_METADATA = 8 * 2**20
+_EMPTY_LINE = re.compile(rb"\r?\n\r?\n")
 _VERSION_LINE = re.compile(rb"^Version[ \t]*:.*$", re.IGNORECASE | re.MULTILINE)
 _SIGNATURES = ("RECORD.jws", "RECORD.p7s")
 
@@ -48,15 +49,22 @@ def examine(wheel: Path) -> BuiltModule:
     Raises:
         BuildError: they do not agree, or cannot be read.
     """
-    headers = BytesHeaderParser().parsebytes(read_metadata(wheel))
+    return examine_named(wheel)[0]
+
+
+def examine_named(wheel: Path) -> tuple[BuiltModule, str]:
+    """Do as ``examine``, and also give the name as the metadata spell it."""
+    # The description behind the first empty line may be long, and is nobody's business here.
+    headers = BytesHeaderParser().parsebytes(_EMPTY_LINE.split(read_metadata(wheel), maxsplit=1)[0])
+    shown = headers["Name"] or ""
     try:
         name, version, _, tags = parse_wheel_filename(wheel.name)
-        told_name, told_version = canonicalize_name(headers["Name"] or ""), Version(headers["Version"] or "")
+        told_name, told_version = canonicalize_name(shown), Version(headers["Version"] or "")
     except (InvalidWheelFilename, InvalidVersion) as error:
         raise BuildError(f"{wheel.name}: {error}") from error
     if (told_name, told_version) != (name, version):
         raise BuildError(f"{wheel.name}: its metadata are those of {told_name} {told_version}")
-    return BuiltModule(wheel=wheel, name=name, version=version, tags=tags)
+    return BuiltModule(wheel=wheel, name=name, version=version, tags=tags), shown
 
 
 def with_version(wheel: Path, version: Version, folder: Path) -> Path:
