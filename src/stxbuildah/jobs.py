@@ -16,6 +16,7 @@ from stxbuildah.model.update import HostOptions, UpdatePlan, UpdateRequest, Upda
 if TYPE_CHECKING:
     from stxbuildah.job.engine import Cleaned
     from stxbuildah.model.base import BasePlan, BaseRequest, BaseResult
+    from stxbuildah.model.comparison import Comparison, ImageFacts, LookRequest
     from stxbuildah.model.host import HostReport
     from stxbuildah.model.imagebuild import ImageSelection, ReadDirectives, SelectionRequest
     from stxbuildah.model.retag import RetagEntry, RetagRequest, TagCheck, TagResult
@@ -218,6 +219,28 @@ def select_images(request: "SelectionRequest") -> "ImageSelection":
     from stxbuildah.job import imagescan as job
 
     return job.select_images(request)
+
+
+def look(request: "LookRequest", say: Callable[[str], None] = _silent) -> "tuple[ImageFacts, ...]":
+    """Tell of images, in the local store, in a registry or in a file, what is asked for.
+
+    Raises:
+        StxbError: one is nowhere, is damaged or cannot be read.
+    """
+    from stxbuildah.job import comparison as job
+
+    return job.look(request, say)
+
+
+def compare(request: "LookRequest", say: Callable[[str], None] = _silent) -> "Comparison":
+    """Compare two images.
+
+    Raises:
+        StxbError: as ``look``.
+    """
+    from stxbuildah.job import comparison as job
+
+    return job.compare(request, say)
 
 
 def save(request: "SaveRequest") -> "Saved":

@@ -20,7 +20,9 @@ from stxbuildah.errors import DiskFullError, InterruptedByUserError, StxbError
 COMMANDS = {
     "base": ("stxbuildah.cli.base", "Make the base OS image from the distribution's packages."),
     "clean": ("stxbuildah.cli.clean", "Remove what killed runs left behind."),
+    "diff": ("stxbuildah.cli.diff", "Show what differs between two images: packages, layers, settings, files."),
     "doctor": ("stxbuildah.cli.doctor", "Say what this machine can do, and how to improve it."),
+    "history": ("stxbuildah.cli.history", "Show the layers of an image, and what made them."),
     "images": ("stxbuildah.cli.images", "Say what image directives files set, and which images a product has."),
     "load": ("stxbuildah.cli.load", "Load the images of an archive into the local store."),
     "retag": ("stxbuildah.cli.retag", "Promote tags by tag-management files, inside the registry."),

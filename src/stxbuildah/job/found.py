@@ -108,7 +108,7 @@ def found_out(
             return
         from stxbuildah.job.remote import opened_client
 
-        client = stack.enter_context(opened_client(request))
+        client = stack.enter_context(opened_client(request.access, request.retry, request.host.proxies))
         if inputs.source is None:
             client()
         asking.set()

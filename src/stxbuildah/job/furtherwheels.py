@@ -126,7 +126,10 @@ def collect_of_image(request: WheelsRequest, folder: Path, known: Collection[Nor
     """
     location = ImageLocation.parse(request.further.image)
     found: dict[str, Path] = {}
-    with opened_client(request) as client, opened_source(location, client) as source:
+    with (
+        opened_client(request.access, request.retry, request.host.proxies) as client,
+        opened_source(location, client) as source,
+    ):
         for layer in _layers(source):
             with source.blob(layer) as chunks:
                 _take_from_layer(inflated(chunks, limit=unpacked_limit(layer.size)), folder, found)

@@ -13,14 +13,14 @@ from stxbuildah.model.descriptor import Descriptor, Document, Platform
 from stxbuildah.model.image import ImageDocuments
 from stxbuildah.model.location import ImageLocation, Transport
 from stxbuildah.model.reference import ImageReference
+from stxbuildah.model.settings import Proxies, RegistryAccess, Retry
 from stxbuildah.model.stored import StoredImage
-from stxbuildah.model.update import LaneOptions, UpdateInputs, UpdateRequest
+from stxbuildah.model.update import LaneOptions, UpdateInputs
 from stxbuildah.transport.interface import ImageSource
 from stxbuildah.transport.places import opened_source
 from stxbuildah.transport.platforms import IndexedImages, chosen_image, indexed_images, is_index, this_platform
 
 if TYPE_CHECKING:
-    from stxbuildah.model.wheelsrun import WheelsRequest
     from stxbuildah.registry.client import RegistryClient
 
 # The distribution specification lets registries refuse manifests of more than 4 MiB; a configuration is as modest.
@@ -71,11 +71,13 @@ class RemoteBase:
 
 
 @contextmanager
-def opened_client(request: "UpdateRequest | WheelsRequest") -> "Iterator[Callable[[], RegistryClient]]":
+def opened_client(access: RegistryAccess, retry: Retry, proxies: Proxies) -> "Iterator[Callable[[], RegistryClient]]":
     """Give a function that gives the client of registries, which is made when it is needed first.
 
     Args:
-        request: how registries are reached.
+        access: how registries are reached.
+        retry: how often a transient fault is tried again.
+        proxies: for http and https.
     """
     made: list[RegistryClient] = []
     with ExitStack() as stack:
@@ -87,8 +89,7 @@ def opened_client(request: "UpdateRequest | WheelsRequest") -> "Iterator[Callabl
                 from stxbuildah.registry.session import RegistrySession
 
                 session = RegistrySession(
-                    access=request.access, retry=request.retry, proxies=request.host.proxies, runner=Runner(),
-                    environment=parent_environment(),
+                    access=access, retry=retry, proxies=proxies, runner=Runner(), environment=parent_environment()
                 )  # fmt: skip
                 stack.callback(session.close)
                 made.append(RegistryClient(session))

@@ -3,16 +3,16 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from contextvars import copy_context
 from pathlib import Path
 from typing import TypeVar
 
 from stxbuildah import log
 from stxbuildah.directive.taglock import format_lock, parse_lock
-from stxbuildah.engine.process import Runner, parent_environment
+from stxbuildah.engine.process import parent_environment
 from stxbuildah.errors import InputError, RegistryError, StxbError
 from stxbuildah.job.listing import list_retags
+from stxbuildah.job.remote import opened_client
 from stxbuildah.job.textfile import read_whole
 from stxbuildah.job.workspace import Folders, check_writable, locked, replace_text
 from stxbuildah.model.retag import (
@@ -27,7 +27,6 @@ from stxbuildah.model.retag import (
 )
 from stxbuildah.plan.retag import check_repush, is_written, judged, stopping
 from stxbuildah.registry.client import RegistryClient
-from stxbuildah.registry.session import RegistrySession
 
 Item = TypeVar("Item")
 Given = TypeVar("Given")
@@ -41,8 +40,8 @@ def check(request: RetagRequest) -> tuple[TagCheck, ...]:
     """
     entries = list_retags(request.files)
     kept = _read_lock(request.lock)
-    with _opened_client(request) as client:
-        return _checked(client, request, entries, kept)
+    with opened_client(request.access, request.retry, request.proxies) as client:
+        return _checked(client(), request, entries, kept)
 
 
 def run(request: RetagRequest, on_checked: Callable[[tuple[TagCheck, ...]], None] | None) -> tuple[TagResult, ...]:
@@ -63,32 +62,17 @@ def run(request: RetagRequest, on_checked: Callable[[tuple[TagCheck, ...]], None
     if request.lock is not None:
         check_writable(request.lock)
     kept = _read_lock(request.lock)
-    with _opened_client(request) as client:
-        checks = _checked(client, request, entries, kept)
+    with opened_client(request.access, request.retry, request.proxies) as client:
+        checks = _checked(client(), request, entries, kept)
         if on_checked is not None:
             on_checked(checks)
         stopped = bool(stopping(checks)) and not request.keep_going
         results = tuple(
-            _together(request.jobs, lambda one: _carried_out(client, request, one, stopped=stopped), checks)
+            _together(request.jobs, lambda one: _carried_out(client(), request, one, stopped=stopped), checks)
         )
     if request.lock is not None:
         _write_lock(request.lock, results)
     return results
-
-
-@contextmanager
-def _opened_client(request: RetagRequest) -> Iterator[RegistryClient]:
-    session = RegistrySession(
-        access=request.access,
-        retry=request.retry,
-        proxies=request.proxies,
-        runner=Runner(),
-        environment=parent_environment(),
-    )
-    try:
-        yield RegistryClient(session)
-    finally:
-        session.close()
 
 
 def _checked(

@@ -51,7 +51,7 @@ def push_tarball(request: WheelsRequest, planned: WheelsPlan, folder: Path) -> s
     layer = Descriptor.from_json(manifest["layers"][0], "the layer")
     config = Descriptor.from_json(manifest["config"], "the configuration")
     digest = ""
-    with opened_client(request) as client:
+    with opened_client(request.access, request.retry, request.host.proxies) as client:
         for reference in planned.references:
             location = ImageLocation(transport=Transport.REGISTRY, reference=reference.qualified)
             with opened_destination(location, client) as destination:

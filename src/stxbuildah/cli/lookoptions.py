@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Options of the commands that look at images."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from stxbuildah.cli import options
+
+if TYPE_CHECKING:
+    from stxbuildah.model.comparison import LookRequest
+
+
+def look_options(function: Any) -> Any:
+    """Add the options that say where images are and how registries are reached."""
+    return options.together(
+        options.registry_options, options.retry_options, options.proxy_options, options.storage_options,
+        options.verbosity_options,
+    )(function)  # fmt: skip
+
+
+def make_request(
+    images: tuple[str, ...], given: dict[str, Any], *, packages: bool = False, files: bool = False
+) -> "LookRequest":
+    """Make the request of a command line."""
+    from stxbuildah.model.comparison import LookRequest
+    from stxbuildah.model.update import HostOptions
+
+    return LookRequest(
+        images=images,
+        packages=packages,
+        files=files,
+        host=HostOptions(
+            storage=options.storage(given["root"], given["runroot"], given["storage_driver"]),
+            proxies=options.proxies(given["http_proxy"], given["https_proxy"], given["no_proxy"]),
+        ),
+        access=options.registry_access(
+            **{name: given[name] for name in ("authfile", "creds", "cert_dir", "tls_verify")}
+        ),
+        retry=options.retry(given["attempts"], given["retry_delay"]),
+    )
+
+
+def say(ctx: click.Context) -> Any:
+    """Give what tells of progress on standard error, unless that is not wanted."""
+    if options.is_quiet(ctx):
+        return lambda _: None
+    return lambda sentence: click.echo(f"· {sentence}", err=True)
+
+
+def size(count: int) -> str:
+    """Give a number of bytes for people."""
+    value, unit = float(count), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if value < 1000:  # noqa: PLR2004 # SI
+            break
+        value, unit = value / 1000, larger
+    return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
