@@ -168,7 +168,12 @@ class PodmanService:
             with self._lock:
                 del self._running[name]
 
-    def run(self, job: ContainerJob, on_line: Callable[[str], None] | None = None) -> Ended:
+    def run(
+        self,
+        job: ContainerJob,
+        on_line: Callable[[str], None] | None = None,
+        turn: contextlib.AbstractContextManager[object] | None = None,
+    ) -> Ended:
         """Run a program in a container of its own, and remove the container whatever happened.
 
         The program is root of the container, which is this account outside, without any capability.
@@ -176,6 +181,7 @@ class PodmanService:
         Args:
             job: what to run.
             on_line: called with each line of its output, as it comes.
+            turn: entered while the program runs; the container is made before and removed after.
 
         Raises:
             BuildError: podman cannot make or start the container.
@@ -186,6 +192,7 @@ class PodmanService:
             container = self._connection.containers.create(job.image, list(job.command), **self._settings(job, name))
             stack.callback(_discard, container)
             expired = threading.Event()
+            stack.enter_context(turn or contextlib.nullcontext())
             stack.enter_context(self._known_as_running(name, container))
             container.start()
             if self._stopped:

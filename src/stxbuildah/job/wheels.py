@@ -42,6 +42,8 @@ from stxbuildah.wheels.builder import BuilderRecipe, list_recipe
 
 # A server is asked for several files at a time; more make none of them faster.
 _FETCHERS = 6
+# Builds that are made ready while others run: their sources unpacked, their containers made.
+_READY = 2
 LOCK = "wheels.lock"
 
 
@@ -138,7 +140,7 @@ def _carried_out(
         is_outcome=lambda found: isinstance(found, WheelOutcome),
         build=worker.build,
         fetchers=_FETCHERS,
-        builders=worker.request.jobs,
+        builders=worker.request.jobs + _READY,
         stop=worker.shop.stop,
     )
     try:

@@ -136,7 +136,7 @@ class WheelShop:
 
     def _made(self) -> "Workshop":
         from stxbuildah.engine.download import Downloader
-        from stxbuildah.wheels.buildpython import RequirementFolders, examine_python
+        from stxbuildah.wheels.buildpython import RequirementFolders, known_python
         from stxbuildah.wheels.index import DEFAULT_INDEX, PackageIndex
         from stxbuildah.wheels.sourcebuild import Workshop
 
@@ -152,7 +152,7 @@ class WheelShop:
                 )
             return Workshop(
                 service=service, image=image, requirements=None, limits=request.limits, proxies=proxies,
-                ca_bundle=request.ca_bundle,
+                ca_bundle=request.ca_bundle, turns=threading.Semaphore(request.jobs),
             )  # fmt: skip
         if not image:
             image = ensure_list_builder(self._engine.runner, service, self.recipe, proxies=proxies)
@@ -167,7 +167,7 @@ class WheelShop:
         requirements = RequirementFolders(
             service=service,
             image=image,
-            python=examine_python(service, image),
+            python=known_python(service, image, KeyedFolders(top=self.folders.cache / "wheels" / "pythons")),
             index=index,
             pins=parse_pins(self.pins, str(request.requires.pins)),
             kept=KeyedFolders(top=self.folders.cache / "wheels" / "requirements"),
@@ -179,4 +179,5 @@ class WheelShop:
             limits=request.limits,
             proxies=proxies,
             ca_bundle=request.ca_bundle,
+            turns=threading.Semaphore(request.jobs),
         )

@@ -30,11 +30,13 @@ class BuildNeeds:
         backend: the back end's object, as ``flit_core.buildapi`` or ``module:object.inner``.
         backend_path: folders of the project that hold the back end.
         requires: what it needs to be built.
+        asks: whether only the back end itself can tell all that is needed.
     """
 
     backend: str
     backend_path: tuple[str, ...] = ()
     requires: tuple[Requirement, ...] = ()
+    asks: bool = True
 
 
 def read_needs(folder: Path) -> BuildNeeds:
@@ -61,9 +63,11 @@ def read_needs(folder: Path) -> BuildNeeds:
     # PEP 517: relative, and inside the source.
     if any(path.startswith("/") or ".." in Path(path).parts for path in paths):
         raise InputError(f"{_PYPROJECT}: backend-path leads out of the source")
+    asks = True
     if backend.startswith("setuptools"):
         lines = (*lines, *_setup_requires(folder))
-    return BuildNeeds(backend=backend, backend_path=paths, requires=tuple(map(parse_need, lines)))
+        asks = _mentions_setup_requires(folder)
+    return BuildNeeds(backend=backend, backend_path=paths, requires=tuple(map(parse_need, lines)), asks=asks)
 
 
 def parse_need(line: str) -> Requirement:
@@ -104,6 +108,12 @@ def _setup_requires(folder: Path) -> tuple[str, ...]:
     """Give what setup.py and setup.cfg write out as setup_requires; a guess that spares asking in the container."""
     found = [*_of_setup(_text(folder / _SETUP) or ""), *_of_config(_text(folder / _SETUP_CONFIG) or "")]
     return tuple(line for line in found if _is_requirement(line))
+
+
+def _mentions_setup_requires(folder: Path) -> bool:
+    """Tell whether setuptools might ask for more; to answer, it carries setup.py out, half a small build's time."""
+    files = [*folder.glob("*.py"), folder / _SETUP_CONFIG]
+    return any("setup_requires" in (_text(path) or "") for path in files)
 
 
 def _of_setup(text: str) -> Iterator[str]:

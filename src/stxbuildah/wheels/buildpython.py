@@ -24,6 +24,7 @@ from stxbuildah.wheels.index import PackageIndex
 from stxbuildah.wheels.keyed import KeyedFolders
 
 INSIDE = Path(__file__).with_name("inside")
+_FACTS, _FACTS_PROGRAM = "facts.json", "facts.py"
 _LARGEST_FACTS = 16 * 2**20
 _OUT, _PROGRAMS, _WHEELS = "/build/out", "/build/programs", "/build/wheels"
 _TIMEOUT = 600.0
@@ -44,8 +45,31 @@ class BuildPython:
     compiler_flags: str = ""
 
 
-def examine_python(service: PodmanService, image: str) -> BuildPython:
+def known_python(service: PodmanService, image: str, kept: KeyedFolders) -> BuildPython:
+    """Do as ``examine_python``, once for each image.
+
+    Args:
+        service: runs the container.
+        image: the builder image.
+        kept: where the answers are kept, under the images' ids.
+
+    Raises:
+        BuildError: as ``examine_python``.
+    """
+    parts = (service.image_id(image).encode(), (INSIDE / _FACTS_PROGRAM).read_bytes())
+    key = hashlib.sha256(b"\0".join(parts)).hexdigest()
+    with kept.held(key) as slot:
+        if not slot.is_there:
+            (slot.draft / _FACTS).write_bytes(examine_python(service, image))
+            slot.keep()
+        return parse_facts((slot.folder / _FACTS).read_bytes(), image)
+
+
+def examine_python(service: PodmanService, image: str) -> bytes:
     """Ask the Python of a builder image what it is.
+
+    Returns:
+        What it says, as ``parse_facts`` reads it.
 
     Raises:
         BuildError: the image has no ``python3`` that can tell, or no container can be made of it.
@@ -54,14 +78,14 @@ def examine_python(service: PodmanService, image: str) -> BuildPython:
         ended = service.run(
             ContainerJob(
                 image=image,
-                command=("python3", f"{_PROGRAMS}/facts.py", _OUT),
+                command=("python3", f"{_PROGRAMS}/{_FACTS_PROGRAM}", _OUT),
                 mounts=(Mount(source=INSIDE, target=_PROGRAMS), Mount(source=Path(folder), target=_OUT, writable=True)),
                 environment={"PYTHONDONTWRITEBYTECODE": "1", "LC_ALL": "C.UTF-8"},
                 working_folder="/",
                 timeout=_TIMEOUT,
             )
         )
-        file = Path(folder, "facts.json")
+        file = Path(folder, _FACTS)
         readable = file.is_file() and not file.is_symlink() and file.stat().st_size <= _LARGEST_FACTS
         if ended.status != 0 or not readable:
             raise BuildError(
@@ -69,10 +93,17 @@ def examine_python(service: PodmanService, image: str) -> BuildPython:
                 hint="it needs python3 with setuptools and pip",
                 details=ended.tail,
             )
-        return _parsed(file.read_bytes(), image)
+        data = file.read_bytes()
+    parse_facts(data, image)
+    return data
 
 
-def _parsed(data: bytes, image: str) -> BuildPython:
+def parse_facts(data: bytes, image: str) -> BuildPython:
+    """Read what the Python of an image says of itself.
+
+    Raises:
+        BuildError: it makes no sense.
+    """
     try:
         facts = json.loads(data)
         tags: list[Tag] = [tag for text in facts["tags"] for tag in parse_tag(text)]

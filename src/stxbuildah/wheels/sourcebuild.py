@@ -3,6 +3,7 @@
 
 import json
 import re
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,6 +61,7 @@ class Workshop:
         limits: what one build may take.
         proxies: for builds that may reach the network.
         ca_bundle: certificates for those; None for the image's.
+        turns: how many builds run at a time; others are made ready meanwhile.
     """
 
     service: PodmanService
@@ -68,6 +70,7 @@ class Workshop:
     limits: WheelLimits
     proxies: Proxies = attrs.field(factory=Proxies)
     ca_bundle: Path | None = None
+    turns: threading.Semaphore = attrs.field(factory=threading.Semaphore)
 
 
 def build_source(source: WheelSource, laid_out: LaidOut, workshop: Workshop, out: Path, log_file: Path) -> Path:
@@ -96,7 +99,8 @@ def build_source(source: WheelSource, laid_out: LaidOut, workshop: Workshop, out
         rounds += 1
         folder = workshop.requirements.provide(requires, f"the build of {source.wheel}")
         with _logged(log_file) as write:
-            ended = workshop.service.run(_job(source, laid_out, needs, workshop, out=out, requires=folder), write)
+            job = _job(source, laid_out, needs, workshop, out=out, requires=folder)
+            ended = workshop.service.run(job, write, workshop.turns)
         if ended.status != MISSING or rounds == _ROUNDS:
             break
         asked = _asked_for(out / _ASKED)
@@ -111,7 +115,8 @@ def _built_for_python2(source: WheelSource, laid_out: LaidOut, workshop: Worksho
     """Build a wheel as all of them were built before PEP 517."""
     program = ("python2", "setup.py", "bdist_wheel", "--dist-dir", _OUT)
     with _logged(log_file) as write:
-        ended = workshop.service.run(_container(source, laid_out, workshop, program, out=out, requires=None), write)
+        job = _container(source, laid_out, workshop, program, out=out, requires=None)
+        ended = workshop.service.run(job, write, workshop.turns)
     if ended.status != 0:
         raise _error(ended, workshop)
     return _only_wheel(out)
@@ -121,7 +126,8 @@ def _job(
     source: WheelSource, laid_out: LaidOut, needs: BuildNeeds, workshop: Workshop, *, out: Path, requires: Path | None
 ) -> ContainerJob:
     request = {
-        "backend": needs.backend, "path": list(needs.backend_path), "out": _OUT, "asked": f"{_OUT}/{_ASKED}",
+        "backend": needs.backend, "path": list(needs.backend_path), "out": _OUT,
+        "asked": f"{_OUT}/{_ASKED}" if needs.asks else "",
     }  # fmt: skip
     program = ("python3", "-B", f"{_PROGRAMS}/backend.py", json.dumps(request))
     return _container(source, laid_out, workshop, program, out=out, requires=requires)

@@ -28,7 +28,7 @@ backend-path = ["tools"]
 """
     found = needs(tmp_path, pyproject_toml=text)
     assert shown(found) == ("backend:inner.object", ["flit_core<4,>=3.8", 'tomli; python_version < "3.11"'])
-    assert found.backend_path == ("tools",)
+    assert (found.backend_path, found.asks) == (("tools",), True)
 
 
 def test_a_project_with_nothing_but_setup_py(tmp_path: Path) -> None:
@@ -43,6 +43,13 @@ def test_a_project_with_nothing_but_setup_py(tmp_path: Path) -> None:
 @pytest.mark.parametrize("setup", ["print 'two'\n", "def (", "\x00", "(" * 500])
 def test_a_setup_py_that_this_python_cannot_read_is_left_to_the_container(tmp_path: Path, setup: str) -> None:
     assert shown(needs(tmp_path, setup_py=setup))[1] == ["setuptools>=40.8.0", "wheel"]
+
+
+def test_setuptools_is_asked_only_where_something_may_come_of_it(tmp_path: Path) -> None:
+    assert not needs(tmp_path, setup_py="import setuptools\nsetuptools.setup()\n").asks
+    # In a helper of setup.py; in setup.cfg.
+    assert needs(tmp_path, helper_py="settings = {'setup_requires': find()}\n").asks
+    assert needs(tmp_path, helper_py="", setup_cfg="[options]\nsetup_requires = six; python_version < '3'\n").asks
 
 
 def test_a_pyproject_that_is_for_other_tools_alone(tmp_path: Path) -> None:

@@ -2,8 +2,8 @@
 """Builds the wheel of the project in the working folder by its PEP 517 back end.
 
 Started as ``python3 backend.py REQUEST`` with the request as JSON: ``backend``, ``path`` (folders of the project that
-hold it), ``out`` (folder for the wheel), ``asked`` (file for what is missing). Ends with status 75 when the back end
-wants distributions that are not there; their requirements are then in ``asked``, a JSON list.
+hold it), ``out`` (folder for the wheel), ``asked`` (file for what is missing; empty not to ask for that). Ends with
+status 75 when the back end wants distributions that are not there; ``asked`` then holds their requirements, as JSON.
 """
 
 import importlib
@@ -23,7 +23,7 @@ def main(request: dict[str, Any]) -> int:
     # In place of this file's own folder, which is nobody's business.
     sys.path[:1] = [str(Path(folder).absolute()) for folder in request["path"]]
     backend = load(request["backend"])
-    missing = [line for line in asked_apart(backend) if not is_met(line)]
+    missing = [line for line in asked_apart(backend) if not is_met(line)] if request["asked"] else []
     if missing:
         Path(request["asked"]).write_text(json.dumps(missing), encoding="utf-8")
         return MISSING
