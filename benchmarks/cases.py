@@ -42,7 +42,7 @@ class Comparison:
 
 def compare(bench: World, title: str, sides: tuple[Command, Command], rounds: int, limit: float | None) -> Comparison:
     """Run two commands in turns."""
-    ours, theirs = interleave(sides, rounds=rounds, environment=bench.environment, log=bench.log)
+    ours, theirs = interleave(sides, rounds=rounds, environment=bench.environment, log=bench.log, epochs=bench.epochs)
     return Comparison(title=title, ours=ours, theirs=theirs, limit=limit)
 
 

@@ -10,13 +10,10 @@ import os
 import statistics
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
-from itertools import count
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import attrs
-
-_EPOCHS = count(1_700_000_000)
 
 
 @attrs.frozen(kw_only=True)
@@ -89,7 +86,7 @@ def ratio(ours: Summary, theirs: Summary) -> float:
 
 
 def interleave(
-    commands: Sequence[Command], *, rounds: int, environment: Mapping[str, str], log: Path
+    commands: Sequence[Command], *, rounds: int, environment: Mapping[str, str], log: Path, epochs: Iterator[int]
 ) -> tuple[Summary, ...]:
     """Run each command once unmeasured, then ``rounds`` times in turns.
 
@@ -99,13 +96,14 @@ def interleave(
         environment: the whole environment of the commands; each round adds a SOURCE_DATE_EPOCH of its own, so that
             no round finds its layer in the registry already, not even one of another comparison.
         log: file that what the commands write is added to.
+        epochs: gives those.
 
     Raises:
         MeasuredCommandError: a command ended with another status than 0.
     """
     samples: dict[str, list[Sample]] = {command.name: [] for command in commands}
     for number in range(rounds + 1):
-        epoch = str(next(_EPOCHS))
+        epoch = str(next(epochs))
         for command in commands:
             if command.prepare is not None:
                 command.prepare(number)

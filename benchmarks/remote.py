@@ -80,6 +80,7 @@ def cold_cases(bench: World, base: str, wheels: Sequence[Path], rounds: int) -> 
         rounds=rounds,
         environment=bench.environment,
         log=bench.log,
+        epochs=bench.epochs,
     )
     read, taken, theirs = summaries
     return (

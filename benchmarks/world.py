@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import count
 from pathlib import Path
 
 import attrs
@@ -41,11 +42,13 @@ class World:
         folder: private folder, removed at the end.
         registry: ``host:port`` of the registry.
         environment: environment of every command.
+        epochs: gives each round of each measurement a SOURCE_DATE_EPOCH of its own.
     """
 
     folder: Path
     registry: str
     environment: dict[str, str]
+    epochs: Iterator[int] = attrs.field(factory=lambda: count(1_700_000_000))
 
     @property
     def log(self) -> Path:

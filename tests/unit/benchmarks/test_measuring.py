@@ -3,6 +3,7 @@
 
 import subprocess
 import sys
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -24,14 +25,14 @@ def test_commands_take_turns_after_one_unmeasured_round(tmp_path: Path) -> None:
         Command(name=name, script=(("true",),), prepare=lambda number, name=name: order.append(f"{name}{number}"))  # type: ignore[misc]
         for name in ("a", "b")
     ]
-    found = interleave(commands, rounds=2, environment=ENVIRONMENT, log=tmp_path / "log")
+    found = interleave(commands, rounds=2, environment=ENVIRONMENT, log=tmp_path / "log", epochs=count(1_700_000_000))
     assert order == ["a0", "b0", "a1", "b1", "a2", "b2"]
     assert [(one.name, len(one.samples)) for one in found] == [("a", 2), ("b", 2)]
 
 
 def test_each_round_has_a_date_of_its_own(tmp_path: Path) -> None:
     command = Command(name="date", script=(("sh", "-c", "echo $SOURCE_DATE_EPOCH"),))
-    interleave([command], rounds=2, environment=ENVIRONMENT, log=tmp_path / "log")
+    interleave([command], rounds=2, environment=ENVIRONMENT, log=tmp_path / "log", epochs=count(1_700_000_000))
     assert (tmp_path / "log").read_text().split() == ["1700000000", "1700000001", "1700000002"]
 
 
@@ -41,7 +42,8 @@ from pathlib import Path
 from benchmarks.measure import Command, interleave
 hungry = "import os\\nif os.fork() == 0:\\n    x = b'1' * (120 << 20)\\nelse:\\n    os.wait()"
 script = ((sys.executable, "-I", "-c", hungry), ("true",))
-(found,) = interleave([Command(name="hungry", script=script)], rounds=1, environment={}, log=Path(sys.argv[1]))
+commands = [Command(name="hungry", script=script)]
+(found,) = interleave(commands, rounds=1, environment={}, log=Path(sys.argv[1]), epochs=iter(range(9)))
 print(found.mebibytes)
 """
 
@@ -56,7 +58,7 @@ def test_memory_is_that_of_the_largest_process_of_the_tree(tmp_path: Path) -> No
 def test_a_command_that_fails_ends_the_measurement(tmp_path: Path) -> None:
     command = Command(name="failing", script=(("false",),))
     with pytest.raises(MeasuredCommandError, match="false: exit status 1"):
-        interleave([command], rounds=1, environment=ENVIRONMENT, log=tmp_path / "log")
+        interleave([command], rounds=1, environment=ENVIRONMENT, log=tmp_path / "log", epochs=count(1_700_000_000))
 
 
 def test_the_ratio_is_the_median_of_the_rounds_ratios() -> None:
