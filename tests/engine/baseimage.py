@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The base image of the engine tests: Debian with Python, made once and kept in the user's cache."""
 
-import contextlib
 import gzip
 import hashlib
 import json
@@ -13,6 +12,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from stxbuildah.job.workspace import locked
 from stxbuildah.model.image import OCI_CONFIG, OCI_MANIFEST
 
 SUITE = "trixie"
@@ -44,11 +44,16 @@ def cached_layout(name: str, recipe: Sequence[str], *, made_of: Sequence[str] = 
     key = hashlib.sha256(json.dumps([made_of or recipe, CREATED]).encode()).hexdigest()[:16]
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stxbuildah-tests"
     layout = cache / f"{name}-{key}"
-    if layout.is_dir():
-        return layout
-    cache.mkdir(parents=True, exist_ok=True)
+    # Tests run in several processes: one makes it, the others wait.
+    with locked(cache / f"{name}-{key}.lock"):
+        if not layout.is_dir():
+            _make_layout(layout, recipe)
+    return layout
+
+
+def _make_layout(layout: Path, recipe: Sequence[str]) -> None:
     # The account that mmdebstrap maps root to must be able to pass through the folder, which mkdtemp closes.
-    made = Path(tempfile.mkdtemp(prefix=f"{name}-{key}-", dir=cache))
+    made = Path(tempfile.mkdtemp(prefix=f"{layout.name}-", dir=layout.parent))
     try:
         archive = made / "base.tar"
         mirror = os.environ.get("STXB_TEST_MIRROR")
@@ -58,11 +63,9 @@ def cached_layout(name: str, recipe: Sequence[str], *, made_of: Sequence[str] = 
         assert done.returncode == 0, f"mmdebstrap failed:\n{done.stderr.decode(errors='replace')[-3000:]}"
         write_layout(made, archive)
         archive.unlink()
-        with contextlib.suppress(OSError):  # another session was faster, and its image is as good
-            made.rename(layout)
+        made.rename(layout)
     finally:
         shutil.rmtree(made, ignore_errors=True)
-    return layout
 
 
 def write_layout(layout: Path, archive: Path, *, name: str = "base") -> None:

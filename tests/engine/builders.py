@@ -8,6 +8,7 @@ from pathlib import Path
 
 from stxbuildah.engine.podman import PodmanService
 from stxbuildah.engine.process import Runner
+from stxbuildah.job.workspace import locked
 from stxbuildah.recipes import recipe
 from stxbuildah.wheels.builder import BuilderRecipe, ensure_builder
 
@@ -27,16 +28,20 @@ def provide_builder(runner: Runner, service: PodmanService) -> str:
     made = builder_recipe()
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stxbuildah-tests"
     layout = cache / f"builder-{made.reference.rpartition(':')[2]}.dir"
+    # Tests run in several processes: one makes it, the others wait.
+    with locked(layout.with_suffix(".lock")):
+        return _provided(runner, service, made, layout)
+
+
+def _provided(runner: Runner, service: PodmanService, made: BuilderRecipe, layout: Path) -> str:
     if (layout / "manifest.json").is_file():
         runner.run(["skopeo", "copy", "--quiet", f"dir:{layout}", f"containers-storage:{made.reference}"])
         return made.reference
     reference = ensure_builder(runner, service, made)
-    cache.mkdir(parents=True, exist_ok=True)
-    copy = Path(tempfile.mkdtemp(prefix=layout.name, dir=cache))
+    copy = Path(tempfile.mkdtemp(prefix=layout.name, dir=layout.parent))
     try:
         runner.run(["skopeo", "copy", "--quiet", f"containers-storage:{reference}", f"dir:{copy}"])
-        if not layout.exists():
-            copy.rename(layout)
+        copy.rename(layout)
     finally:
         shutil.rmtree(copy, ignore_errors=True)
     return reference
