@@ -5,7 +5,6 @@ certs.d, registries.conf, REGISTRY_AUTH_FILE and podman's own credential files n
 """
 
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -13,7 +12,7 @@ from pathlib import Path
 
 from stxbuildah import log
 from stxbuildah.errors import InputError
-from stxbuildah.model.reference import ImageReference
+from stxbuildah.model.reference import ImageReference, is_loopback
 from stxbuildah.model.settings import RegistryAccess
 
 
@@ -86,20 +85,8 @@ def registry_of(reference: ImageReference) -> str:
 
 def _warn_unverified(registry: str) -> None:
     # Nobody stands between us and ourselves.
-    if not _is_loopback(registry):
+    if not is_loopback(registry):
         log.warning("registry.tls.unverified", registry=registry, hint="anybody on the way can change the image")
-
-
-def _is_loopback(registry: str) -> bool:
-    import ipaddress
-
-    host = re.sub(r":[0-9]+$", "", registry)
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 @contextmanager

@@ -96,3 +96,16 @@ class ImageReference:
 
     def __str__(self) -> str:
         return self.name + (f":{self.tag}" if self.tag else "") + (f"@{self.digest}" if self.digest else "")
+
+
+def is_loopback(registry: str) -> bool:
+    """Tell whether a host, with or without a port, is this machine itself by its very name."""
+    import ipaddress
+
+    host = re.sub(r":[0-9]+$", "", registry)
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

@@ -3,7 +3,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from stxbuildah import log
@@ -19,7 +19,7 @@ from stxbuildah.registry.referrers import add_to_fallback, list_referrers
 from stxbuildah.registry.upload import BlobUpload, OpenContent
 
 if TYPE_CHECKING:
-    from stxbuildah.registry.session import RegistrySession
+    from stxbuildah.registry.session import RegistrySession, Response
 
 Found = TypeVar("Found")
 
@@ -78,14 +78,7 @@ class RegistryClient:
 
         def ask(endpoint: Endpoint, attempts: int | None) -> str | None:
             try:
-                with self._session.request(
-                    endpoint,
-                    "HEAD",
-                    _manifest(endpoint, reference),
-                    headers={"Accept": ACCEPT},
-                    expect=frozenset({_OK, _NOT_FOUND}),
-                    attempts=attempts,
-                ) as response:
+                with self._asked(endpoint, "HEAD", reference, attempts) as response:
                     if response.status == _NOT_FOUND:
                         return None
                     told = response.headers.get("Docker-Content-Digest", "")
@@ -262,17 +255,22 @@ class RegistryClient:
         return digest
 
     def _document(self, reference: ImageReference, endpoint: Endpoint, attempts: int | None) -> Document | None:
-        with self._session.request(
-            endpoint,
-            "GET",
-            _manifest(endpoint, reference),
-            headers={"Accept": ACCEPT},
-            expect=frozenset({_OK, _NOT_FOUND}),
-            attempts=attempts,
-        ) as response:
+        with self._asked(endpoint, "GET", reference, attempts) as response:
             if response.status == _NOT_FOUND:
                 return None
             return read_document(response.read(MAXIMUM_DOCUMENT), response.headers, reference)
+
+    def _asked(
+        self, endpoint: Endpoint, method: str, reference: ImageReference, attempts: int | None
+    ) -> "AbstractContextManager[Response]":
+        return self._session.request(
+            endpoint,
+            method,
+            f"{endpoint.repository}/manifests/{target_of(reference)}",
+            headers={"Accept": ACCEPT},
+            expect=frozenset({_OK, _NOT_FOUND}),
+            attempts=attempts,
+        )
 
     def _put(self, reference: ImageReference, document: Document, endpoint: Endpoint) -> tuple[str, str]:
         """Write a document; give its digest, and the subject that the registry has understood."""
@@ -352,10 +350,6 @@ class RegistryClient:
 
 def _first(known: Endpoint | None, endpoints: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
     return tuple(sorted(endpoints, key=lambda endpoint: endpoint != known))
-
-
-def _manifest(endpoint: Endpoint, reference: ImageReference) -> str:
-    return f"{endpoint.repository}/manifests/{target_of(reference)}"
 
 
 def _put_error(fault: RegistryFault, reference: ImageReference) -> StxbError:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """One place where a repository lies, as registries.conf settles it."""
 
-import re
-
 import attrs
+
+from stxbuildah.model.reference import is_loopback
 
 # Docker's registry has one name in references, credentials and certificates, and another one in the DNS.
 _DOCKER = "docker.io"
@@ -35,16 +35,3 @@ class Endpoint:
     def loopback(self) -> bool:
         """Whether it is this machine itself: nobody stands between us and ourselves."""
         return is_loopback(self.registry)
-
-
-def is_loopback(registry: str) -> bool:
-    """Tell whether a host, with or without a port, is this machine itself by its very name."""
-    import ipaddress
-
-    host = re.sub(r":[0-9]+$", "", registry)
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False

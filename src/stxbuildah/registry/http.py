@@ -23,9 +23,9 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from stxbuildah.engine.download import shown
 from stxbuildah.engine.faults import FaultKind
 from stxbuildah.errors import InputError
+from stxbuildah.model.reference import is_loopback
 from stxbuildah.model.settings import Proxies
 from stxbuildah.registry.certificates import Trust, tls_context
-from stxbuildah.registry.endpoint import is_loopback
 from stxbuildah.registry.fault import RegistryFault, status_fault
 from stxbuildah.registry.request import Content, Request, redirected
 
@@ -86,17 +86,8 @@ class _Plain(HTTPConnection):
         self._sockets.add(self.sock)
 
 
-class _Secure(HTTPSConnection):
+class _Secure(_Plain, HTTPSConnection):
     """The same over TLS."""
-
-    def __init__(self, sockets: _Sockets, *words: Any, **named: Any) -> None:
-        super().__init__(*words, **named)
-        self._sockets = sockets
-
-    def connect(self) -> None:
-        """Connect."""
-        super().connect()
-        self._sockets.add(self.sock)
 
 
 class _Unverified(_Secure):

@@ -17,8 +17,8 @@ import attrs
 
 from stxbuildah.engine.download import shown
 from stxbuildah.engine.faults import FaultKind
+from stxbuildah.model.reference import is_loopback
 from stxbuildah.registry.credentials import Credentials
-from stxbuildah.registry.endpoint import is_loopback
 from stxbuildah.registry.fault import RegistryFault
 
 # The specification's own default; a token lives at least as long, or it says so.
