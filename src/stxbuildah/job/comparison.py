@@ -11,11 +11,10 @@ from stxbuildah.errors import BuildError, HostError, InputError, StxbError
 from stxbuildah.job.engine import Engine, opened_engine
 from stxbuildah.job.image import image_tree, path_variable
 from stxbuildah.job.inspect import installed
-from stxbuildah.job.layertrees import LayerTrees
+from stxbuildah.job.layertrees import LayerTrees, known_layers
 from stxbuildah.job.remote import opened_base, opened_client
 from stxbuildah.job.workspace import Folders, work_folder
 from stxbuildah.layer.comparison import compared, facts_of, walked
-from stxbuildah.layer.indexcache import IndexCache
 from stxbuildah.layer.inventory import take_inventory
 from stxbuildah.model.comparison import Comparison, ImageFacts, LookRequest
 from stxbuildah.model.location import ImageLocation, Transport
@@ -107,9 +106,7 @@ class Looker:
                 if not self._reads_files:
                     return facts
                 folders = Folders.from_environment(parent_environment())
-                trees = LayerTrees(
-                    base=base, cache=IndexCache(folders.cache / "layers"), offered=lambda _: {}, say=self.say
-                )
+                trees = LayerTrees(base=base, cache=known_layers(folders), offered=lambda _: {}, say=self.say)
                 return self._with_files(facts, trees.tree(image, trees.indexes(image)), image.image)
         except InputError as error:
             if self.fault is None or location.transport is not Transport.REGISTRY:

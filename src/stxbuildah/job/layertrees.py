@@ -10,6 +10,7 @@ import attrs
 from stxbuildah import log
 from stxbuildah.errors import InputError
 from stxbuildah.job.remote import RemoteBase, RemoteImage
+from stxbuildah.job.workspace import Folders
 from stxbuildah.layer.indexcache import IndexCache
 from stxbuildah.layer.indexfile import LayerIndex
 from stxbuildah.layer.stacked import StackedTree
@@ -119,6 +120,11 @@ class LayerTrees:
 
     def _what(self, number: int) -> str:
         return f"layer {number + 1} of {self.base.source.name}"
+
+
+def known_layers(folders: Folders) -> IndexCache:
+    """Give what this machine has found out about layers."""
+    return IndexCache(folders.cache / "layers")
 
 
 def stream_limits(size: int) -> Limits:

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Carrying out an update where the image lies, in a registry or in a file: nothing is pulled, unpacked or run."""
 
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from contextvars import copy_context
 from functools import partial
 from pathlib import Path
@@ -14,9 +13,10 @@ import attrs
 
 from stxbuildah import log
 from stxbuildah.errors import BuildError, StxbError
+from stxbuildah.job.carryout import carry_out
 from stxbuildah.job.delivery import Delivered, deliver
 from stxbuildah.job.image import path_variable
-from stxbuildah.job.layertrees import LayerTrees
+from stxbuildah.job.layertrees import LayerTrees, known_layers
 from stxbuildah.job.outcome import InstalledLists, check_visible, image_change, installed_lists
 from stxbuildah.job.publish import NewLayer, make_layer, store_name, timestamp_of
 from stxbuildah.job.records import write_records
@@ -110,7 +110,7 @@ class RegistryUpdate:
     images: list[ChangedImage] = attrs.field(factory=list)
     delivered: Delivered | None = None
     written: tuple[Path, ...] = ()
-    seconds: list[tuple[str, float]] = attrs.field(factory=list)
+    seconds: tuple[tuple[str, float], ...] = ()
     beside: ThreadPoolExecutor = attrs.field(init=False, factory=lambda: ThreadPoolExecutor(_BESIDE))
 
     def execute(self) -> UpdateResult:
@@ -128,17 +128,8 @@ class RegistryUpdate:
             Action.WRITE_IMAGE: self._deliver,
             Action.RECORD: self._record,
         }
-        for step in self.plan.steps:
-            self.say(" ".join((step.action.value, *step.subjects)))
-            with self._timed(step.action), log.bound(step=step.action.value):
-                perform[step.action]()
+        self.seconds = carry_out(self.plan, perform, self.say)
         return self._result()
-
-    @contextmanager
-    def _timed(self, action: Action) -> Iterator[None]:
-        start = time.monotonic()
-        yield
-        self.seconds.append((action.value, time.monotonic() - start))
 
     @property
     def _place(self) -> ImageLocation:
@@ -279,7 +270,7 @@ class RegistryUpdate:
         return own if own.exists() or reference is None else self._stored_inventory().path(reference, digest)
 
     def _cache(self) -> IndexCache:
-        return IndexCache(self.folders.cache / "layers")
+        return known_layers(self.folders)
 
     def _new_manifest(self, image: ChangedImage) -> Document:
         if self.delivered is None:
@@ -302,7 +293,7 @@ class RegistryUpdate:
             reason=self.plan.reason,
             images=tuple(self._change(image) for image in self.images),
             records=self.written,
-            seconds=tuple(self.seconds),
+            seconds=self.seconds,
         )
 
     def _change(self, image: ChangedImage) -> ImageChange:

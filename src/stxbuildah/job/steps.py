@@ -1,18 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Carrying out the plan of an update: one method for each action."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from contextvars import copy_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import attrs
 
-from stxbuildah import log
 from stxbuildah.errors import BuildError, InputError
+from stxbuildah.job.carryout import carry_out
 from stxbuildah.job.engine import Engine
 from stxbuildah.job.found import check_expected
 from stxbuildah.job.image import image_tree, path_variable
@@ -64,7 +63,7 @@ class UpdateSteps:
     digest: str = ""
     lists: "Future[InstalledLists] | None" = None
     written: tuple[Path, ...] = ()
-    seconds: list[tuple[str, float]] = attrs.field(factory=list)
+    seconds: tuple[tuple[str, float], ...] = ()
 
     def execute(self) -> UpdateResult:
         """Carry out every step of the plan in its order."""
@@ -85,22 +84,13 @@ class UpdateSteps:
             Action.CLEAN: self._clean,
         }
         try:
-            for step in self.plan.steps:
-                self.say(" ".join((step.action.value, *step.subjects)))
-                with self._timed(step.action), log.bound(step=step.action.value):
-                    perform[step.action]()
+            self.seconds = carry_out(self.plan, perform, self.say)
         finally:
             # The import reads the work folder and the lists the container, which go away next.
             for task in (self.stored, self.lists):
                 if task is not None:
                     task.exception()
         return self._result()
-
-    @contextmanager
-    def _timed(self, action: Action) -> Iterator[None]:
-        start = time.monotonic()
-        yield
-        self.seconds.append((action.value, time.monotonic() - start))
 
     @property
     def base(self) -> StoredImage:
@@ -259,5 +249,5 @@ class UpdateSteps:
             reason=self.plan.reason,
             images=(image_change(new.digest, self.base.digest, new.blob, self.content, lists, replaced=self.replaced),),
             records=self.written,
-            seconds=tuple(self.seconds),
+            seconds=self.seconds,
         )

@@ -60,8 +60,9 @@ def run(request: UpdateRequest, say: Say) -> UpdateResult:
         made = plan_update(request, inputs, found.facts, records=records)
         log.info("update.planned", lane=made.lane.value, reason=made.reason)
         folder = stack.enter_context(work_folder(found.folders, keep=request.keep))
-        carry_out = _in_registry if made.lane is Lane.REGISTRY else _in_store
-        return carry_out(request, made, found, wheels, folder=folder, records=records, pool=pool, stack=stack, say=say)
+        return _carried_out(
+            request, made, found, wheels, folder=folder, records=records, pool=pool, stack=stack, say=say
+        )
 
 
 def _made_ready(request: UpdateRequest, inputs: UpdateInputs, asking: Event) -> list[Wheel]:
@@ -77,7 +78,7 @@ def _made_ready(request: UpdateRequest, inputs: UpdateInputs, asking: Event) -> 
     return wheels
 
 
-def _in_store(
+def _carried_out(
     request: UpdateRequest,
     plan: UpdatePlan,
     found: Found,
@@ -90,37 +91,22 @@ def _in_store(
     say: Say,
 ) -> UpdateResult:
     from stxbuildah.job.sources import Sources
+
+    sources = Sources(engine=found.engine, request=request, inputs=plan.inputs, folder=folder, say=say, wheels=wheels)
+    if plan.lane is Lane.REGISTRY:
+        from stxbuildah.job.registry import RegistryUpdate
+
+        if found.remote is None or found.client is None:
+            raise InputError(f"the image {plan.inputs.base} was not found: {found.facts.registry_fault}")
+        return RegistryUpdate(
+            request=request, plan=plan, base=found.remote, client=found.client, folders=found.folders, folder=folder,
+            sources=sources, records=records, pool=pool, stack=stack, say=say,
+        ).execute()  # fmt: skip
     from stxbuildah.job.steps import UpdateSteps
 
-    engine = found.engine
-    if engine is None:
+    if found.engine is None:
         raise HostError(f"the {plan.lane.value} lane needs an engine: {found.facts.engine_fault}")
-    sources = Sources(engine=engine, request=request, inputs=plan.inputs, folder=folder, say=say, wheels=wheels)
     return UpdateSteps(
-        request=request, plan=plan, engine=engine, say=say, folder=folder, stack=stack, pool=pool, sources=sources,
-        records=records, found=found.stored,
-    ).execute()  # fmt: skip
-
-
-def _in_registry(
-    request: UpdateRequest,
-    plan: UpdatePlan,
-    found: Found,
-    wheels: list[Wheel],
-    *,
-    folder: Path,
-    records: Path,
-    pool: ThreadPoolExecutor,
-    stack: ExitStack,
-    say: Say,
-) -> UpdateResult:
-    from stxbuildah.job.registry import RegistryUpdate
-    from stxbuildah.job.sources import Sources
-
-    if found.remote is None or found.client is None:
-        raise InputError(f"the image {plan.inputs.base} was not found: {found.facts.registry_fault}")
-    sources = Sources(engine=found.engine, request=request, inputs=plan.inputs, folder=folder, say=say, wheels=wheels)
-    return RegistryUpdate(
-        request=request, plan=plan, base=found.remote, client=found.client, folders=found.folders, folder=folder,
-        sources=sources, records=records, pool=pool, stack=stack, say=say,
+        request=request, plan=plan, engine=found.engine, say=say, folder=folder, stack=stack, pool=pool,
+        sources=sources, records=records, found=found.stored,
     ).execute()  # fmt: skip
