@@ -280,21 +280,18 @@ def check_retags(request: "RetagRequest") -> "tuple[TagCheck, ...]":
     return job.check(request)
 
 
-def retag(
-    request: "RetagRequest", on_checked: "Callable[[tuple[TagCheck, ...]], None] | None" = None
-) -> "tuple[TagResult, ...]":
+def retag(request: "RetagRequest") -> "tuple[TagResult, ...]":
     """Give builds' images the tags that tag-management files list, inside their registries.
 
     Args:
         request: what to do.
-        on_checked: told how all entries stand, before anything is written.
 
     Raises:
         StxbError: a file is wrong.
     """
     from stxbuildah.job import retag as job
 
-    return job.run(request, on_checked)
+    return job.run(request)
 
 
 def list_retags(files: tuple[Path, ...]) -> "tuple[RetagEntry, ...]":

@@ -44,7 +44,7 @@ def check(request: RetagRequest) -> tuple[TagCheck, ...]:
         return _checked(client(), request, entries, kept)
 
 
-def run(request: RetagRequest, on_checked: Callable[[tuple[TagCheck, ...]], None] | None) -> tuple[TagResult, ...]:
+def run(request: RetagRequest) -> tuple[TagResult, ...]:
     """Look at all entries, and then write the tags that are to be written.
 
     Nothing is written as long as the source of one entry is missing, has moved or is not known, unless the request
@@ -52,7 +52,6 @@ def run(request: RetagRequest, on_checked: Callable[[tuple[TagCheck, ...]], None
 
     Args:
         request: what to do.
-        on_checked: told how all entries stand, before anything is written.
 
     Raises:
         StxbError: a file is wrong, or the lock cannot be written.
@@ -64,8 +63,6 @@ def run(request: RetagRequest, on_checked: Callable[[tuple[TagCheck, ...]], None
     kept = _read_lock(request.lock)
     with opened_client(request.access, request.retry, request.proxies) as client:
         checks = _checked(client(), request, entries, kept)
-        if on_checked is not None:
-            on_checked(checks)
         stopped = bool(stopping(checks)) and not request.keep_going
         results = tuple(
             _together(request.jobs, lambda one: _carried_out(client(), request, one, stopped=stopped), checks)

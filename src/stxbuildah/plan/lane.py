@@ -2,7 +2,6 @@
 """The lane of an update: where the work is done, chosen from what was asked and found, with the reason."""
 
 from stxbuildah.errors import HostError, InputError
-from stxbuildah.model.location import Transport
 from stxbuildah.model.update import Lane, PullPolicy, UpdateFacts, UpdateInputs, UpdateRequest
 
 # What podman and buildah put before the names of images made here; no registry answers to it without a port.
@@ -109,8 +108,3 @@ def _check_registry_lane(request: UpdateRequest, inputs: UpdateInputs, facts: Up
             + (f": {facts.registry_fault}" if facts.registry_fault else ""),
             hint="the registry lane reads it there; leave --lane out to take it from the local store",
         )
-
-
-def writes_files(inputs: UpdateInputs) -> bool:
-    """Say whether the result is written to a layout or an archive."""
-    return inputs.destination is not None and inputs.destination.transport is not Transport.REGISTRY
