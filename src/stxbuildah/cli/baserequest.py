@@ -47,9 +47,7 @@ def make_request(given: dict[str, Any]) -> BaseRequest:
             repomgr_origin=os.environ.get("REPOMGR_ORIGIN", ""),
         ),
         host=HostOptions(storage=options.storage(given["root"], given["runroot"], given["storage_driver"])),
-        access=options.registry_access(
-            authfile=given["authfile"], creds=given["creds"], cert_dir=given["cert_dir"], tls_verify=given["tls_verify"]
-        ),
+        access=options.registry_access(given),
         retry=options.retry(given["attempts"], given["retry_delay"]),
         push=given["push"], clean=given["clean"], keep=given["keep"],
         compression=Compression(given["compression_format"]),

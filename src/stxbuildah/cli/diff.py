@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from stxbuildah.cli import columns
-from stxbuildah.cli.lookoptions import look_options, make_request, say, size
+from stxbuildah.cli.lookoptions import look_options, make_request, say
+from stxbuildah.cli.report import size_text
 
 if TYPE_CHECKING:
     from stxbuildah.model.comparison import Changed, Comparison, ImageFacts
@@ -52,7 +53,7 @@ def _sections(found: "Comparison") -> Iterator[tuple[str, "Sequence[Changed]"]]:
 def _summary(found: "Comparison") -> Iterator[tuple[str, "ImageFacts", str]]:
     for sign, facts in (("-", found.before), ("+", found.after)):
         own = facts.layers[found.shared :]
-        layers = f"{len(facts.layers)} layers, {len(own)} of its own with {size(sum(layer.size for layer in own))}"
+        layers = f"{len(facts.layers)} layers, {len(own)} of its own with {size_text(sum(layer.size for layer in own))}"
         yield sign, facts, layers
 
 

@@ -6,7 +6,8 @@ from typing import Any
 import click
 
 from stxbuildah.cli import columns
-from stxbuildah.cli.lookoptions import look_options, make_request, say, size
+from stxbuildah.cli.lookoptions import look_options, make_request, say
+from stxbuildah.cli.report import size_text
 
 _LONGEST = 60
 _DIGEST_SHOWN = len("sha256:") + 12
@@ -43,9 +44,9 @@ def command(ctx: click.Context, /, *, image: str, output_format: str, **given: A
         return
     rows = []
     for layer in layers:
-        made = columns.printable(layer.created_by if layer.update is None else "stxb update " + " ".join(layer.update))
+        made = columns.printable(layer.created_by)
         short = made if len(made) <= _LONGEST else f"{made[: _LONGEST - 1]}…"
-        rows.append((layer.diff_id[:_DIGEST_SHOWN], layer.created, size(layer.size), short.replace("\n", " ")))
+        rows.append((layer.diff_id[:_DIGEST_SHOWN], layer.created, size_text(layer.size), short.replace("\n", " ")))
     click.echo(columns.table(("LAYER", "CREATED", "SIZE", "MADE BY"), rows))
     if facts.base:
         click.echo(f"\nupdates of {columns.printable(facts.base)}")

@@ -34,9 +34,7 @@ def make_request(
             storage=options.storage(given["root"], given["runroot"], given["storage_driver"]),
             proxies=options.proxies(given["http_proxy"], given["https_proxy"], given["no_proxy"]),
         ),
-        access=options.registry_access(
-            **{name: given[name] for name in ("authfile", "creds", "cert_dir", "tls_verify")}
-        ),
+        access=options.registry_access(given),
         retry=options.retry(given["attempts"], given["retry_delay"]),
     )
 
@@ -46,13 +44,3 @@ def say(ctx: click.Context) -> Any:
     if options.is_quiet(ctx):
         return lambda _: None
     return lambda sentence: click.echo(f"· {sentence}", err=True)
-
-
-def size(count: int) -> str:
-    """Give a number of bytes for people."""
-    value, unit = float(count), "B"
-    for larger in ("kB", "MB", "GB", "TB"):
-        if value < 1000:  # noqa: PLR2004 # SI
-            break
-        value, unit = value / 1000, larger
-    return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"

@@ -3,9 +3,9 @@
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import click
 
@@ -119,16 +119,21 @@ def proxy_options(function: Decorated) -> Decorated:
     )(function)
 
 
-def registry_access(
-    *, authfile: Path | None, creds: str, cert_dir: Path | None, tls_verify: bool | None
-) -> RegistryAccess:
+def registry_access(given: Mapping[str, Any]) -> RegistryAccess:
     """Make the value of ``registry_options``, and of STXB_REGISTRY_TIMEOUT.
+
+    Args:
+        given: all options of a command line.
 
     Raises:
         InputError: that is no number of seconds.
     """
     return RegistryAccess(
-        authfile=authfile, creds=creds, cert_dir=cert_dir, tls_verify=tls_verify, timeout=_registry_timeout()
+        authfile=given["authfile"],
+        creds=given["creds"],
+        cert_dir=given["cert_dir"],
+        tls_verify=given["tls_verify"],
+        timeout=_registry_timeout(),
     )
 
 

@@ -87,7 +87,7 @@ def promote_command(ctx: click.Context, /, *, dry_run: bool, output_format: str,
     if output_format == "json":
         click.echo(columns.as_json([_result_object(result) for result in results]))
     else:
-        rows = [(_done(result), *_cells(result.check)) for result in results]
+        rows = [(str(result.outcome), *_cells(result.check)) for result in results]
         click.echo(columns.table(("DONE", *_HEADER), rows))
     if not options.is_quiet(ctx):
         counted = Counter(str(result.outcome) for result in results)
@@ -154,9 +154,7 @@ def _request(given: dict[str, Any]) -> "RetagRequest":
         keep_going=given.get("keep_going", False),
         jobs=given["jobs"],
         lock=given["lock"],
-        access=options.registry_access(
-            **{name: given[name] for name in ("authfile", "creds", "cert_dir", "tls_verify")}
-        ),
+        access=options.registry_access(given),
         retry=options.retry(given["attempts"], given["retry_delay"]),
         proxies=options.proxies(given["http_proxy"], given["https_proxy"], given["no_proxy"]),
     )
@@ -169,10 +167,6 @@ def _cells(check: "TagCheck") -> tuple[str, str, str, str, str]:
     entry = check.entry
     digest = (check.digest or check.target_digest)[:_DIGEST_SHOWN]
     return str(check.state), entry.name, entry.tag, entry.build_tag, digest
-
-
-def _done(result: "TagResult") -> str:
-    return str(result.outcome)
 
 
 def _check_object(check: "TagCheck") -> dict[str, object]:

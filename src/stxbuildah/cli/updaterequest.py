@@ -49,9 +49,7 @@ def make_request(given: dict[str, Any]) -> UpdateRequest:
             isolation=given["isolation"] or "", network=given["network"],
             proxies=options.proxies(given["http_proxy"], given["https_proxy"], given["no_proxy"]),
         ),
-        access=options.registry_access(
-            authfile=given["authfile"], creds=given["creds"], cert_dir=given["cert_dir"], tls_verify=given["tls_verify"]
-        ),
+        access=options.registry_access(given),
         retry=options.retry(given["attempts"], given["retry_delay"]),
         lanes=_lanes(given), replace_updates=given["replace_updates"],
         push=given["push"] or _is_pushed_to(given["to"]),

@@ -170,7 +170,6 @@ def _with_packing(request: "WheelsRequest", given: dict[str, Any]) -> "WheelsReq
 
     from stxbuildah.model.wheelsrun import WheelsImage
 
-    access = {name: given[name] for name in ("authfile", "creds", "cert_dir", "tls_verify")}
     return attrs.evolve(
         request,
         openstack=given["openstack_config"],
@@ -181,7 +180,7 @@ def _with_packing(request: "WheelsRequest", given: dict[str, Any]) -> "WheelsReq
             user=given["user"] or options.account(),
             version=given["version"] or time.strftime("%Y.%m.%d.%H.%M", time.gmtime()),
         ),
-        access=options.registry_access(**access),
+        access=options.registry_access(given),
     )
 
 
