@@ -28,8 +28,8 @@ def command(
 ) -> None:  # fmt: skip
     """Write images of the local store to an archive, compressed on all processors.
 
-    What "docker save IMAGE | gzip -9 > FILE" did. "stxb load", "podman load", "docker load" and "ctr images import"
-    read it; Docker reads zstd from version 23 on.
+    What "docker save IMAGE | gzip -9 > FILE" did. "stxb load" reads all of it. Other programs may want it
+    uncompressed: podman of Debian 12 loads no compressed archive.
     """
     from stxbuildah import jobs
     from stxbuildah.model.transfer import ArchiveForm, Packing, SaveRequest

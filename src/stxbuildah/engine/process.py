@@ -168,7 +168,7 @@ class Runner:
         chunks: list[bytes] = []
         threads = [
             threading.Thread(
-                target=self._drain, args=(process.stdout if stream_stdout else process.stderr, tail), daemon=True
+                target=self.drain, args=(process.stdout if stream_stdout else process.stderr, tail), daemon=True
             )
         ]
         if not stream_stdout:
@@ -230,7 +230,13 @@ class Runner:
         except PermissionError as error:
             raise HostError(f"the program {argv[0]} may not be run by this account: {error.strerror}") from error
 
-    def _drain(self, source: IO[bytes], tail: deque[str]) -> None:
+    def drain(self, source: IO[bytes], tail: deque[str]) -> None:
+        """Read a child's output to its end, and close it: lines go to ``on_line``, and the last ones are kept.
+
+        Args:
+            source: the pipe, as ``start`` opened it.
+            tail: takes the lines.
+        """
         with source:
             for raw in source:
                 line = redact(raw.decode("utf-8", "replace").rstrip("\r\n"), self.secrets)

@@ -37,7 +37,7 @@ def saved(runner: Runner, names: Sequence[str], form: ArchiveForm, *, plain: boo
     process = runner.start(argv)
     tail: deque[str] = deque(maxlen=TAIL_LINES)
     assert process.stdout is not None and process.stderr is not None  # noqa: S101, PT018 # opened as pipes by start()
-    reader = threading.Thread(target=_read_lines, args=(process.stderr, tail), daemon=True)
+    reader = threading.Thread(target=runner.drain, args=(process.stderr, tail), daemon=True)
     reader.start()
 
     def chunks(stream: IO[bytes]) -> Iterator[bytes]:
@@ -77,7 +77,7 @@ def load(runner: Runner, chunks: Iterable[bytes], name: str) -> tuple[str, ...]:
     process = runner.start(argv, stdin=PIPE, merge=True)
     said: deque[str] = deque(maxlen=TAIL_LINES)
     assert process.stdout is not None and process.stdin is not None  # noqa: S101, PT018 # opened as pipes by start()
-    reader = threading.Thread(target=_read_lines, args=(process.stdout, said), daemon=True)
+    reader = threading.Thread(target=runner.drain, args=(process.stdout, said), daemon=True)
     reader.start()
     try:
         try:
@@ -112,9 +112,3 @@ def load(runner: Runner, chunks: Iterable[bytes], name: str) -> tuple[str, ...]:
 
 def _names(line: str) -> str:
     return next((line.removeprefix(beginning) for beginning in _LOADED if line.startswith(beginning)), "")
-
-
-def _read_lines(source: IO[bytes], tail: "deque[str]") -> None:
-    with source:
-        for raw in source:
-            tail.append(raw.decode("utf-8", "replace").rstrip("\r\n"))

@@ -12,6 +12,7 @@ from stxbuildah.engine.transfer import load as load_archive
 from stxbuildah.engine.transfer import saved
 from stxbuildah.errors import DiskFullError, InputError
 from stxbuildah.job.engine import Engine, opened_engine
+from stxbuildah.job.workspace import written_in_place
 from stxbuildah.layer.atomic import written_beside
 from stxbuildah.layer.inflate import inflated
 from stxbuildah.layer.pack import packed
@@ -98,7 +99,7 @@ def packing_of(output: Path) -> Packing:
     Raises:
         InputError: the name ends in nothing known.
     """
-    if output.exists() and not output.is_file():
+    if written_in_place(output):
         return Packing.NONE
     for ending, packing in _ENDINGS.items():
         if output.name.endswith(ending):
@@ -134,7 +135,7 @@ def _opened_output(output: Path) -> Iterator[BinaryIO]:
     if output.is_dir():
         raise InputError(f"{output} is a folder, where a file is to be written")
     try:
-        if output.exists() and not output.is_file():
+        if written_in_place(output):
             with output.open("wb") as stream:
                 yield stream
         else:

@@ -157,7 +157,7 @@ def check_writable(path: Path) -> None:
     try:
         if path.is_dir():
             raise InputError(f"{path} is a folder, where a file is to be written")
-        if not _written_in_place(path):
+        if not written_in_place(path):
             _reserve(next(parent for parent in path.absolute().parents if parent.exists()))
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
@@ -174,7 +174,7 @@ def _reserve(folder: Path) -> None:
         os.posix_fallocate(probe.fileno(), 0, _ROOM_BYTES)
 
 
-def _written_in_place(path: Path) -> bool:
+def written_in_place(path: Path) -> bool:
     """Tell a device or a pipe, as /dev/stdout, which a rename would replace."""
     return path.exists() and not path.is_file()
 
@@ -184,7 +184,7 @@ def replace_text(path: Path, text: str) -> None:
 
     A device or a pipe is written to as it is.
     """
-    if _written_in_place(path):
+    if written_in_place(path):
         path.write_text(text, encoding="utf-8")
         return
     path.parent.mkdir(parents=True, exist_ok=True)
