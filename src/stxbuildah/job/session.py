@@ -11,29 +11,23 @@ import attrs
 from stxbuildah.engine.packages import find_manager, package_suffix, refusal
 from stxbuildah.engine.process import Completed
 from stxbuildah.engine.session import WorkingContainer
-from stxbuildah.errors import BuildError, InputError
+from stxbuildah.errors import BuildError
 from stxbuildah.job.engine import Engine
 from stxbuildah.job.image import declared_volumes, path_variable
 from stxbuildah.job.programs import Program, run_programs
 from stxbuildah.job.publish import timestamp_of
+from stxbuildah.job.sessionmounts import check_mountable, find_shell, mount_point, session_variables, standard_mounts
 from stxbuildah.job.sources import Sources
 from stxbuildah.job.staging import MOUNT_POINT, Staging
 from stxbuildah.job.startable import startable_image
 from stxbuildah.layer.content import wheel_content
 from stxbuildah.layer.inventory import take_inventory
-from stxbuildah.layer.paths import resolve
 from stxbuildah.layer.thin import thin
 from stxbuildah.model.inventory import Inventory
 from stxbuildah.model.layer import LayerContent
 from stxbuildah.model.stored import StoredImage
 from stxbuildah.model.tree import FileTree
 from stxbuildah.model.update import UpdateRequest
-
-_CA_BUNDLE = f"{MOUNT_POINT}-ca-bundle.crt"
-_NO_SERVICES = "/usr/sbin/policy-rc.d"
-_RPM_FOLDER = "/usr/lib/rpm"
-_RPM_MACROS = "/etc/rpm/macros.stxb"
-_SHELLS = ("/bin/bash", "/usr/bin/bash", "/usr/local/bin/bash", "/bin/sh")
 
 
 @attrs.define(kw_only=True)
@@ -85,8 +79,7 @@ class UpdateSession:
             folder: work folder.
         """
         request = sources.request
-        if ":" in str(folder):
-            raise InputError(f"{folder} cannot be mounted: its name has a colon", hint="set TMPDIR to another folder")
+        check_mountable(folder)
         staging = Staging.make(
             folder / "image-update",
             script=sources.inputs.customization_script,
@@ -94,13 +87,7 @@ class UpdateSession:
             wheels=[wheel.path for wheel in sources.wheels],
             packages=sources.packages,
         )
-        volumes = [staging.volume]
-        if base_tree.lstat(_NO_SERVICES) is None:
-            volumes.append(f"{_no_services(folder)}:{_NO_SERVICES}:ro")
-        if base_tree.lstat(_RPM_FOLDER) is not None:
-            volumes.append(f"{_rpm_macros(folder)}:{_RPM_MACROS}:ro")
-        if request.install.build_ca_bundle is not None:
-            volumes.append(f"{request.install.build_ca_bundle.absolute()}:{_CA_BUNDLE}:ro")
+        volumes = (staging.volume, *standard_mounts(base_tree, folder, request.install.build_ca_bundle))
         with (
             startable_image(engine, base, folder) as name,
             WorkingContainer.create(
@@ -109,8 +96,8 @@ class UpdateSession:
         ):
             yield cls(
                 engine=engine, base=base, base_tree=base_tree, request=request, sources=sources, staging=staging,
-                container=container, volumes=tuple(volumes),
-                mount_points=(*(volume.split(":")[1] for volume in volumes), *declared_volumes(base)),
+                container=container, volumes=volumes,
+                mount_points=(*map(mount_point, volumes), *declared_volumes(base)),
             )  # fmt: skip
 
     def install_packages(self) -> None:
@@ -153,7 +140,7 @@ class UpdateSession:
             BuildError: the image has no shell.
         """
         script = self.sources.inputs.customization_script
-        shell = self._shell()
+        shell = find_shell(self.base_tree)
         if not shell:
             raise BuildError(f"the image {self.base.reference} has no shell to run {script} with")
         self.waiting.append(Program(argv=(shell, f"{MOUNT_POINT}/customize.sh"), failed=partial(_script_error, script)))
@@ -183,27 +170,18 @@ class UpdateSession:
         argv = (environment.interpreter, "-m", "compileall", "-q", "-l", *folders)
         self.waiting.append(Program(argv=argv, failed=_compiler_error))
 
-    def _shell(self) -> str:
-        return next((shell for shell in _SHELLS if resolve(self.base_tree, shell) is not None), "")
-
     def _run_waiting(self) -> None:
         waiting, self.waiting = self.waiting, []
-        shell = self._shell()
+        shell = find_shell(self.base_tree)
         run_programs(
             waiting,
             self._run,
             bash=shell if shell.endswith("bash") else "",
-            environment=self._environment(),
+            environment=session_variables(
+                self.request.host.proxies, self.request.install.build_ca_bundle, timestamp_of(self.request, self.base)
+            ),
             folder=self.staging.folder.parent,
         )
-
-    def _environment(self) -> dict[str, str]:
-        variables = self.request.host.proxies.variables_in_both_cases
-        variables["SOURCE_DATE_EPOCH"] = str(timestamp_of(self.request, self.base))
-        if self.request.install.build_ca_bundle is not None:
-            for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT"):
-                variables[name] = _CA_BUNDLE
-        return variables
 
     def _run(self, argv: Sequence[str], volumes: Sequence[str], environment: Mapping[str, str]) -> Completed:
         return self.container.run(argv, volumes=(*self.volumes, *volumes), env=environment, check=False)
@@ -218,23 +196,3 @@ def _script_error(script: Path | None, completed: Completed) -> BuildError:
 
 def _compiler_error(completed: Completed) -> BuildError:
     return BuildError("bytecode could not be compiled", details=completed.tail)
-
-
-def _no_services(folder: Path) -> Path:
-    """Write the answer to packages that want to start a service: not here (Debian's policy-rc.d, 101)."""
-    path = folder / "policy-rc.d"
-    path.write_text("#!/bin/sh\nexit 101\n")
-    path.chmod(0o755)
-    return path
-
-
-def _rpm_macros(folder: Path) -> Path:
-    """Write macros that keep rpm from isolating packages' scripts, which fails without CAP_SYS_ADMIN.
-
-    rpm 4.20 and later run scripts in namespaces of their own (its plugin ``unshare``), and where that is refused they
-    go on without having run the script.
-    """
-    path = folder / "macros.stxb"
-    path.write_text("%__transaction_unshare %{nil}\n")
-    path.chmod(0o644)
-    return path

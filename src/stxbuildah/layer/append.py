@@ -67,9 +67,34 @@ def append_layer(
     _change_settings(config, labels or {}, config_changes or {})
     layers = as_list(manifest["layers"], "layers of the manifest")
     layers.append({"mediaType": _layer_type(kind, blob.compression), "digest": blob.digest, "size": blob.size})
-    if annotations and kind == OCI_MANIFEST:
-        existing = as_object(manifest.get("annotations") or {}, "annotations of the manifest")
-        manifest["annotations"] = {**existing, **annotations}
+    _annotate(manifest, kind, annotations)
+    return documents_of(manifest, config)
+
+
+def with_settings(
+    image: ImageDocuments,
+    *,
+    labels: Mapping[str, str] | None = None,
+    annotations: Mapping[str, str] | None = None,
+    config_changes: Mapping[str, Json] | None = None,
+) -> ImageDocuments:
+    """Give the documents of an image that differs in what it says of itself alone; its layers and history stay.
+
+    Args:
+        image: the image.
+        labels: as for ``append_layer``.
+        annotations: as for ``append_layer``.
+        config_changes: as for ``append_layer``.
+
+    Raises:
+        InputError: the documents are damaged or contradict each other.
+    """
+    manifest = parsed(image.manifest, "manifest")
+    config = parsed(image.config, "configuration")
+    kind = manifest_kind(manifest)
+    check_agreement(manifest, config, image)
+    _change_settings(config, labels or {}, config_changes or {})
+    _annotate(manifest, kind, annotations)
     return documents_of(manifest, config)
 
 
@@ -178,6 +203,12 @@ def _change_settings(config: dict[str, Json], labels: Mapping[str, str], changes
     if labels:
         settings["Labels"] = {**as_object(settings.get("Labels") or {}, "labels of the configuration"), **labels}
     config["config"] = settings
+
+
+def _annotate(manifest: dict[str, Json], kind: str, annotations: Mapping[str, str] | None) -> None:
+    if annotations and kind == OCI_MANIFEST:
+        existing = as_object(manifest.get("annotations") or {}, "annotations of the manifest")
+        manifest["annotations"] = {**existing, **annotations}
 
 
 def _layer_type(kind: str, compression: Compression) -> str:

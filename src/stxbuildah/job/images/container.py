@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A working container that an image is built in or finished in, and the image that comes out of it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import attrs
+
+from stxbuildah import __version__
+from stxbuildah.engine.process import Completed, ProcessError
+from stxbuildah.engine.session import WorkingContainer
+from stxbuildah.engine.tree import ContainerTree
+from stxbuildah.errors import BuildError
+from stxbuildah.job.image import declared_volumes, image_tree, path_variable
+from stxbuildah.job.images.work import ImageWork
+from stxbuildah.job.inspect import installed
+from stxbuildah.job.sessionmounts import check_mountable, find_shell, mount_point, session_variables, standard_mounts
+from stxbuildah.job.startable import startable_image
+from stxbuildah.layer.append import append_layer, rfc3339, with_settings
+from stxbuildah.layer.documents import Json
+from stxbuildah.layer.inventory import take_inventory
+from stxbuildah.layer.layout import write_layout
+from stxbuildah.layer.overlaid import OverlaidTree
+from stxbuildah.layer.tar import write_layer
+from stxbuildah.layer.thin import thin
+from stxbuildah.model.layer import LayerContent
+from stxbuildah.model.packages import PackageLists
+from stxbuildah.model.reference import ImageReference
+from stxbuildah.model.stored import StoredImage
+from stxbuildah.model.tree import FileTree
+
+TAIL_LINES = 20
+
+
+@attrs.frozen(kw_only=True)
+class FinishedImage:
+    """An image as it lies in the local store.
+
+    Attributes:
+        image: its name and documents.
+        packages: what is installed in it.
+    """
+
+    image: StoredImage
+    packages: PackageLists
+
+
+@attrs.define(kw_only=True)
+class ImageContainer:
+    """A working container of an image, and what is to be said of the image that is made of it.
+
+    Attributes:
+        work: what is built.
+        image: the image that the container was made from.
+        image_tree: that image's files, untouched.
+        container: the working container.
+        volumes: mounts of every program that runs in it.
+        mount_points: paths where something is mounted, which no layer may hold; whoever mounts more adds its own.
+        settings: keys of the configuration's ``config`` to set, as ``{"Env": [...]}``; None removes one.
+    """
+
+    work: ImageWork
+    image: StoredImage
+    image_tree: FileTree
+    container: WorkingContainer
+    volumes: tuple[str, ...]
+    mount_points: list[str]
+    settings: dict[str, Json] = attrs.field(factory=dict)
+
+    @classmethod
+    @contextmanager
+    def opened(cls, work: ImageWork, image: StoredImage) -> Iterator["ImageContainer"]:
+        """Make a working container of an image for the time of the block.
+
+        Args:
+            work: what is built.
+            image: an image of the local store.
+
+        Raises:
+            StxbError: the container cannot be made.
+        """
+        engine = work.engine
+        check_mountable(work.folder)
+        with (
+            image_tree(engine, image, folder=work.folder, wait=True) as tree,
+            startable_image(engine, image, work.folder) as name,
+            WorkingContainer.create(
+                engine.runner, engine.choices, name, state_folder=engine.folders.state, keep=work.request.keep
+            ) as container,
+        ):
+            volumes = standard_mounts(tree, work.folder, work.request.material.build_ca_bundle)
+            yield cls(
+                work=work, image=image, image_tree=tree, container=container, volumes=volumes,
+                mount_points=[*map(mount_point, volumes), *declared_volumes(image)],
+            )  # fmt: skip
+
+    @property
+    def shell(self) -> str:
+        """Path of the image's bash, else of its sh; empty when it has neither."""
+        return find_shell(self.image_tree)
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        what: str,
+        volumes: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
+        user: str = "root",
+        workdir: str = "/",
+    ) -> Completed:
+        """Run a program in the container; what it writes goes to the image's log.
+
+        An open tree of the container is closed first.
+
+        Args:
+            argv: program and arguments.
+            what: what it is for, as ``installing distribution packages``; told, and said of a failure.
+            volumes: further mounts, as of ``buildah run --volume``.
+            env: further variables.
+            user: account in the container.
+            workdir: folder in the container to run in.
+
+        Raises:
+            BuildError: it ended with another status than 0, or took too long.
+            DiskFullError: no space was left.
+        """
+        self.work.tell(what)
+        request = self.work.request
+        variables = session_variables(request.host.proxies, request.material.build_ca_bundle, self.work.timestamp)
+        try:
+            return self.container.run(
+                argv,
+                volumes=(*self.volumes, *volumes),
+                env={**variables, **(env or {})},
+                user=user,
+                workdir=workdir,
+                timeout=self.work.seconds_left,
+            )
+        except ProcessError as error:
+            raise BuildError(
+                f"{self.work.image.label}: {what} failed: {error.message}", details=error.details[-TAIL_LINES:]
+            ) from error
+
+    def tree(self) -> ContainerTree:
+        """Open the container's files; the tree is closed by the next ``run``."""
+        return self.container.tree()
+
+    def apply(self, content: LayerContent) -> None:
+        """Write a layer's entries into the container."""
+        with self.container.tree() as tree:
+            tree.apply(content, self.work.timestamp)
+
+    def finish(
+        self, name: ImageReference, *, labels: Mapping[str, str], created_by: str, folder: Path | None = None
+    ) -> FinishedImage:
+        """Make an image of the container: one more layer on its image, none where no file changed.
+
+        Args:
+            name: its name in the local store.
+            labels: labels to add or replace.
+            created_by: the history's word for what made the layer.
+            folder: existing folder for the layer; the work folder by default.
+
+        Raises:
+            StxbError: the layer cannot be written, or the store not take it.
+        """
+        folder = folder or self.work.folder
+        timestamp = self.work.timestamp
+        with self.container.tree(comparable=True) as tree:
+            content = thin(tree.changes(), mount_points=self.mount_points, base=self.image_tree, keep_bytecode=False)
+            facts = {**labels, "org.opencontainers.image.created": rfc3339(timestamp)}
+            blobs = {}
+            if content.entries:
+                self.work.tell("writing the layer")
+                compression = self.work.request.compression
+                blob = write_layer(content, folder / "layer", timestamp=timestamp, compression=compression)
+                blobs[blob.digest] = folder / "layer"
+                documents = append_layer(
+                    self.image.documents, blob, timestamp=timestamp, created_by=created_by,
+                    comment=f"stxbuildah {__version__}", labels=facts, annotations=facts, config_changes=self.settings,
+                )  # fmt: skip
+            else:
+                documents = with_settings(
+                    self.image.documents, labels=facts, annotations=facts, config_changes=self.settings
+                )
+            made = StoredImage(reference=name, documents=documents)
+            files = OverlaidTree(self.image_tree, content)
+            packages = installed(files, take_inventory(files, path_variable(made)))
+        self.work.tell("storing the image")
+        self.work.engine.store.import_image(write_layout(folder / "image", documents, blobs), name)
+        return FinishedImage(image=made, packages=packages)

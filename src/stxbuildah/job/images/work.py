@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the builder of one image is given."""
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import attrs
+
+from stxbuildah.errors import BuildError, InputError
+from stxbuildah.job.engine import Engine
+from stxbuildah.model.imagesrun import ImagesRequest, PlannedImage
+from stxbuildah.model.reference import ImageReference
+from stxbuildah.model.stored import StoredImage
+
+
+@attrs.frozen(kw_only=True)
+class WheelsTarball:
+    """The tarball of wheels that images are built with.
+
+    Attributes:
+        folder: its content, unpacked: wheels and constraints; read-only for whoever is given it.
+        digest: what it holds, as ``sha256:<hex>``.
+        text: how the user named it.
+    """
+
+    folder: Path
+    digest: str
+    text: str
+
+
+@attrs.frozen(kw_only=True)
+class RunMaterial:
+    """What a run has found for all its images.
+
+    Attributes:
+        base: the base image in the local store; None when no image needs one.
+        wheels: wheels of Python 3; None when no image needs them.
+        wheels_python2: wheels of Python 2; None when no image needs them.
+    """
+
+    base: StoredImage | None = None
+    wheels: WheelsTarball | None = None
+    wheels_python2: WheelsTarball | None = None
+
+
+@attrs.frozen(kw_only=True)
+class ImageWork:
+    """The building of one image.
+
+    Attributes:
+        engine: programs, store and folders; what its programs write goes to the image's log.
+        request: what the run was asked.
+        image: the image.
+        material: what the run has found for all images.
+        parents: the stored image of each LABEL of the run that it is built from.
+        folder: work folder of this image alone.
+        tell: told what is being done, as ``installing distribution packages``.
+        timestamp: creation time of what is built, in seconds since the epoch.
+        deadline: when building must have ended, by ``time.monotonic()``; None for no limit.
+        fresh: no cache may be used, as an attempt before may have filled it with something broken.
+    """
+
+    engine: Engine
+    request: ImagesRequest
+    image: PlannedImage
+    material: RunMaterial
+    parents: Mapping[str, StoredImage] = attrs.field(factory=dict)
+    folder: Path
+    tell: Callable[[str], None]
+    timestamp: int
+    deadline: float | None = None
+    fresh: bool = False
+
+    @property
+    def base(self) -> StoredImage:
+        """The base image.
+
+        Raises:
+            InputError: the run has none.
+        """
+        if self.material.base is None:
+            raise InputError(f"{self.image.label} is built on a base image", hint="name it with --base")
+        return self.material.base
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Seconds that a program may run now; None for no limit.
+
+        Raises:
+            BuildError: none are left.
+        """
+        if self.deadline is None:
+            return None
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise BuildError(
+                f"{self.image.label} was not built within {self.request.timeout:g} seconds",
+                hint="give it more with --timeout, or look at its log for what hangs",
+            )
+        return left
+
+
+class WaitForImages(Exception):  # noqa: N818 # not an error: the image is built later
+    """A builder has found out that its image is built from others of the run, which are not there yet.
+
+    Attributes:
+        labels: their LABELs.
+    """
+
+    def __init__(self, labels: tuple[str, ...]) -> None:
+        super().__init__(", ".join(labels))
+        self.labels = labels
+
+
+@attrs.frozen(kw_only=True)
+class RawImage:
+    """An image as its builder leaves it, before what follows the build.
+
+    Attributes:
+        reference: its name in the store, a temporary one.
+    """
+
+    reference: ImageReference
