@@ -114,23 +114,24 @@ def clear_away(engine: Engine) -> Cleaned:
     containers = remove_orphans(engine.runner, engine.choices, engine.folders.state)
     folders = orphaned_work_folders(engine.folders)
     for folder in folders:
-        _remove_temporary_images(engine.store, folder)
+        remove_temporary_images(engine.store, folder)
         remove_work_folder(folder)
     if containers or folders:
         log.info("orphans.removed", containers=containers, folders=[str(folder) for folder in folders])
     return Cleaned(containers=containers, folders=folders)
 
 
-def _remove_temporary_images(store: Store, folder: Path) -> None:
-    """Remove the images that a killed run had put into the store for itself."""
-    try:
-        names = (folder / TEMPORARY_IMAGES).read_text(encoding="utf-8").split()
-    except FileNotFoundError:
-        return
-    for name in names:
-        # A run that is killed while it writes may leave a piece of a name, which could be that of a user's image.
-        if name.startswith(f"{TEMPORARY_NAME}:"):
-            remove_temporary_image(store, ImageReference.parse(name))
+def remove_temporary_images(store: Store, folder: Path) -> None:
+    """Remove the images that a run has put into the store for itself, as its work folder and those in it tell."""
+    for noted in (folder / TEMPORARY_IMAGES, *sorted(folder.glob(f"*/{TEMPORARY_IMAGES}"))):
+        try:
+            names = noted.read_text(encoding="utf-8").split()
+        except FileNotFoundError:
+            continue
+        for name in names:
+            # A run that is killed while it writes may leave a piece of a name, which could be that of a user's image.
+            if name.startswith(f"{TEMPORARY_NAME}:"):
+                remove_temporary_image(store, ImageReference.parse(name))
 
 
 def remove_temporary_image(store: Store, name: ImageReference) -> None:

@@ -16,9 +16,6 @@ from stxbuildah.model.update import HostOptions
 
 # What of an image's inputs its digest is made of, by component; a label of the image that is built.
 INPUTS_LABEL = "io.stxbuildah.images.inputs"
-# Space for a build's arguments of the name and value that it is given by default.
-BASE_ARGUMENT = "BASE"
-WHEELS_ARGUMENT = "WHEELS"
 
 
 @attrs.frozen(kw_only=True)
@@ -58,7 +55,7 @@ class ImageMaterial:
         base: the base image, as the user wrote it; empty when no image needs one.
         pull_base: fetch it from its registry, if it has one, before the build.
         wheels: tarball of wheels: a file, an http(s) URL, or an image; empty when no image needs one.
-        wheels_python2: the same for Python 2; empty for ``wheels``.
+        wheels_python2: the same for Python 2.
         bindep: LOCI's list of distribution packages; None for the one that is shipped.
         pydep: LOCI's list of Python packages; None for the one that is shipped.
         build_ca_bundle: certificates file given to containers for the time of a run only.
@@ -142,7 +139,7 @@ class PlannedImage:
     Attributes:
         directives: what its file says.
         names: what it is called.
-        parents: LABELs of images of the same run that it is built from, sorted.
+        parents: LABELs of images of the product that it is built from, sorted.
     """
 
     directives: ImageDirectives
@@ -161,21 +158,28 @@ class ImagesPlan:
 
     Attributes:
         images: the images.
+        earlier: images of the product that others are built from and that this run leaves out, by LABEL, with their
+            names in the local store.
         base: the base image; None when no image needs one.
         wheels: the tarball of wheels as the user named it; empty when no image needs one.
         jobs: images built at the same time.
         records: folder that records and logs are written to.
-        os_label: label of the system in tags and in the records' names.
+        whole: whether these are all images of the product; the records then tell of this run alone.
+        stream: build stream.
+        os_labels: labels of the system in tags and in the records' names, the usual one first.
         remarks: what the user should know and is no mistake, as a Containerfile that does not use BASE.
         problems: what keeps the run from beginning; empty when nothing does.
     """
 
     images: tuple[PlannedImage, ...]
+    earlier: tuple[tuple[str, ImageReference], ...] = ()
     base: ImageReference | None = None
     wheels: str = ""
     jobs: int = 1
     records: Path = Path("stxb-out/build-images")
-    os_label: str = ""
+    whole: bool = True
+    stream: str = "stable"
+    os_labels: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
 

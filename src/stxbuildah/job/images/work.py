@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the builder of one image is given."""
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -8,7 +9,8 @@ from pathlib import Path
 import attrs
 
 from stxbuildah.errors import BuildError, InputError
-from stxbuildah.job.engine import Engine
+from stxbuildah.job.engine import TEMPORARY_NAME, Engine
+from stxbuildah.job.workspace import TEMPORARY_IMAGES
 from stxbuildah.model.imagesrun import ImagesRequest, PlannedImage
 from stxbuildah.model.reference import ImageReference
 from stxbuildah.model.stored import StoredImage
@@ -82,6 +84,17 @@ class ImageWork:
         if self.material.base is None:
             raise InputError(f"{self.image.label} is built on a base image", hint="name it with --base")
         return self.material.base
+
+    def temporary_name(self) -> ImageReference:
+        """Give a new name for an image of the local store, which the run removes at its end.
+
+        Not before: removing an image disturbs whoever reads the store's layers meanwhile. When the run is killed, the
+        next one removes it.
+        """
+        name = ImageReference.parse(f"{TEMPORARY_NAME}:{os.urandom(8).hex()}")
+        with (self.folder / TEMPORARY_IMAGES).open("a", encoding="utf-8") as stream:
+            stream.write(f"{name}\n")
+        return name
 
     @property
     def seconds_left(self) -> float | None:
