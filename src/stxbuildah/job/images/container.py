@@ -109,6 +109,7 @@ class ImageContainer:
         env: Mapping[str, str] | None = None,
         user: str = "root",
         workdir: str = "/",
+        check: bool = True,
     ) -> Completed:
         """Run a program in the container; what it writes goes to the image's log.
 
@@ -121,6 +122,7 @@ class ImageContainer:
             env: further variables.
             user: account in the container.
             workdir: folder in the container to run in.
+            check: raise when its exit status is not 0.
 
         Raises:
             BuildError: it ended with another status than 0, or took too long.
@@ -137,6 +139,7 @@ class ImageContainer:
                 user=user,
                 workdir=workdir,
                 timeout=self.work.seconds_left,
+                check=check,
             )
         except ProcessError as error:
             raise BuildError(
