@@ -13,7 +13,7 @@ from stxbuildah.engine.probe import choose_host
 from stxbuildah.engine.process import Runner, parent_environment
 from stxbuildah.engine.store import Store
 from stxbuildah.errors import StxbError
-from stxbuildah.job.workspace import TEMPORARY_IMAGES, Folders, orphaned_work_folders, remove_work_folder
+from stxbuildah.job.workspace import Folders, lists_of_temporary_images, orphaned_work_folders, remove_work_folder
 from stxbuildah.model.host import UserChoices
 from stxbuildah.model.reference import ImageReference
 from stxbuildah.model.settings import HostChoices, RegistryAccess, Retry, Storage
@@ -123,12 +123,8 @@ def clear_away(engine: Engine) -> Cleaned:
 
 def remove_temporary_images(store: Store, folder: Path) -> None:
     """Remove the images that a run has put into the store for itself, as its work folder and those in it tell."""
-    for noted in (folder / TEMPORARY_IMAGES, *sorted(folder.glob(f"*/{TEMPORARY_IMAGES}"))):
-        try:
-            names = noted.read_text(encoding="utf-8").split()
-        except FileNotFoundError:
-            continue
-        for name in names:
+    for noted in lists_of_temporary_images(folder):
+        for name in noted.read_text(encoding="utf-8").split():
             # A run that is killed while it writes may leave a piece of a name, which could be that of a user's image.
             if name.startswith(f"{TEMPORARY_NAME}:"):
                 remove_temporary_image(store, ImageReference.parse(name))
@@ -139,7 +135,8 @@ def remove_temporary_image(store: Store, name: ImageReference) -> None:
 
     One that is not there, or that a kept container stands on, is left alone.
     """
+    tidying = attrs.evolve(store, runner=attrs.evolve(store.runner, tidying=True))
     try:
-        store.remove(name)
+        tidying.remove(name)
     except StxbError as error:
         log.debug("image.temporary.left", image=str(name), reason=error.message)

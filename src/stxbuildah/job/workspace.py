@@ -102,10 +102,16 @@ def orphaned_work_folders(folders: Folders) -> tuple[Path, ...]:
     )
 
 
+def lists_of_temporary_images(folder: Path) -> tuple[Path, ...]:
+    """Give the files of a work folder, and of those in it, that name images which its run put into the local store."""
+    places = (folder / TEMPORARY_IMAGES, *sorted(folder.glob(f"*/{TEMPORARY_IMAGES}")))
+    return tuple(place for place in places if place.exists())
+
+
 def remove_plain_orphans(folders: Folders) -> None:
     """Delete orphaned work folders where no engine is used; those whose run left images in the store stay for one."""
     for folder in orphaned_work_folders(folders):
-        if not (folder / TEMPORARY_IMAGES).exists():
+        if not lists_of_temporary_images(folder):
             remove_work_folder(folder)
             log.info("work.folder.removed", folder=str(folder))
 

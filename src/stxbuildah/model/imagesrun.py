@@ -16,6 +16,8 @@ from stxbuildah.model.update import HostOptions
 
 # What of an image's inputs its digest is made of, by component; a label of the image that is built.
 INPUTS_LABEL = "io.stxbuildah.images.inputs"
+# Folder of the records and logs, below the folder of all outputs, as the replaced tool has it.
+RECORDS_FOLDER = "build-images"
 
 
 @attrs.frozen(kw_only=True)
@@ -115,6 +117,29 @@ class ImagesRequest:
     output: Path = Path("stxb-out")
     report: Path | None = None
     source_date_epoch: int | None = None
+
+
+@attrs.frozen(kw_only=True)
+class PushRequest:
+    """Which images of the records are pushed.
+
+    Attributes:
+        records: folder of the records.
+        only: labels that alone are pushed; empty for all that were built and are not in the registry.
+        host: what the user says of this machine.
+        access: how registries are reached.
+        retry: how often transient faults are tried again.
+        jobs: images pushed at the same time; 0 for the number of processors.
+        clean: remove pushed images from the local store.
+    """
+
+    records: Path
+    only: tuple[str, ...] = ()
+    host: HostOptions = attrs.field(factory=HostOptions)
+    access: RegistryAccess = attrs.field(factory=RegistryAccess)
+    retry: Retry = attrs.field(factory=Retry)
+    jobs: int = 0
+    clean: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -255,7 +280,8 @@ class ImageOutcome:
         tail: last lines of the log of a failure.
         reference: its name in the local store.
         digest: digest of its manifest in the local store; empty when it was not built.
-        pushed: names it has in the registry, and the digest there.
+        targets: names that it gets in the registry when it is pushed.
+        pushed: those of them that it has there, and the digest there.
         base: what it was made from; empty when that is not known.
         base_digest: digest of that image.
         inputs: digest of each component of its inputs, sorted by component.
@@ -276,6 +302,7 @@ class ImageOutcome:
     tail: tuple[str, ...] = ()
     reference: ImageReference | None = None
     digest: str = ""
+    targets: tuple[ImageReference, ...] = ()
     pushed: tuple[tuple[ImageReference, str], ...] = ()
     base: str = ""
     base_digest: str = ""
@@ -315,3 +342,9 @@ class ImagesResult:
     def failed(self) -> bool:
         """Whether an image is not as it should be."""
         return not all(outcome.state.good for outcome in self.outcomes)
+
+    @property
+    def exit_code(self) -> int:
+        """Exit status of the run: that of the errors where all are of one class, else 1; 0 when there is none."""
+        codes = {outcome.exit_code for outcome in self.outcomes if not outcome.state.good} - {0}
+        return codes.pop() if len(codes) == 1 else int(self.failed)
