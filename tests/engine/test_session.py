@@ -4,16 +4,21 @@
 import os
 import signal
 import sys
+import threading
 import time
+import uuid
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import attrs
 import pytest
 
+from stxbuildah.engine.children import Children
 from stxbuildah.engine.orphans import find_orphans, remove_orphans
 from stxbuildah.engine.process import ProcessError, Runner
 from stxbuildah.engine.session import WorkingContainer
-from stxbuildah.errors import InputError
+from stxbuildah.errors import InputError, InterruptedByUserError
 from stxbuildah.model.reference import ImageReference
 from stxbuildah.model.settings import HostChoices
 from tests.engine.stxb import signals_as_in_a_terminal
@@ -81,6 +86,39 @@ def test_a_program_that_takes_too_long_is_ended(make: Maker) -> None:
     assert time.monotonic() - started < 300
     assert caught.value.details[-1] == "no end after 1 seconds"
     assert make.containers() & {container.name} == set()
+
+
+def command_lines() -> Iterator[bytes]:
+    """The words of every process that this account can see, containers' own included."""
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            yield file.read_bytes()
+
+
+def test_a_run_that_is_ended_leaves_no_container_and_no_program(make: Maker) -> None:
+    children = Children()
+    begun = threading.Event()
+    told: list[BaseException] = []
+    runner = attrs.evolve(make.runner, children=children, on_line=lambda _: begun.set())
+    seconds = f"1000.{uuid.uuid4().int}"
+
+    def work() -> None:
+        try:
+            with make(runner=runner) as container:
+                container.run(["sh", "-c", f"sleep {seconds} & echo begun; wait"])
+        except InterruptedByUserError as error:
+            told.append(error)
+
+    before = make.containers()
+    thread = threading.Thread(target=work)
+    thread.start()
+    begun.wait()
+    children.end(grace=60)
+    thread.join()
+    assert len(told) == 1
+    assert make.containers() == before
+    assert list(make.state.iterdir()) == []
+    assert not [words for words in command_lines() if seconds.encode() in words]
 
 
 def test_what_a_program_wrote_is_seen_by_a_tree_and_the_next_program(make: Maker) -> None:

@@ -17,11 +17,14 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import attrs
 
 from stxbuildah.errors import HostError, StxbError
+
+if TYPE_CHECKING:
+    from stxbuildah.engine.children import Children
 
 TAIL_LINES = 30
 
@@ -123,12 +126,16 @@ class Runner:
         on_line: called with each line a child writes on standard error, as it comes; from another thread.
         secrets: strings that never appear in a line shown or an error raised.
         options: words put behind a program's name whenever it is run, by that name.
+        children: ends all programs together when the run is ended; None for programs that end with their callers.
+        tidying: its programs clean up: the end of the others does not concern them.
     """
 
     extra: tuple[tuple[str, str], ...] = ()
     on_line: Callable[[str], None] | None = attrs.field(default=None, eq=False)
     secrets: tuple[str, ...] = attrs.field(default=(), repr=False)
     options: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    children: "Children | None" = attrs.field(default=None, eq=False)
+    tidying: bool = False
 
     def run(
         self,
@@ -155,6 +162,7 @@ class Runner:
         Raises:
             HostError: the program is not there or cannot be run.
             ProcessError: it ended with another status than 0, or by a signal, or took too long.
+            InterruptedByUserError: all programs of the run were ended.
         """
         words = [os.fspath(word) for word in argv]
         process = self.start(
@@ -166,19 +174,22 @@ class Runner:
         )
         tail: deque[str] = deque(maxlen=TAIL_LINES)
         chunks: list[bytes] = []
-        threads = [
-            threading.Thread(
-                target=self.drain, args=(process.stdout if stream_stdout else process.stderr, tail), daemon=True
-            )
-        ]
+        lines = process.stdout if stream_stdout else process.stderr
+        threads = [threading.Thread(target=self.drain, args=(lines, tail), daemon=True)]
         if not stream_stdout:
             threads.append(threading.Thread(target=_collect, args=(process.stdout, chunks), daemon=True))
         for thread in threads:
             thread.start()
-        if not _ends_in_time(process, stdin, timeout):
-            tail.append(f"no end after {timeout:g} seconds")
+        in_time = _ends_in_time(process, stdin, timeout)
+        if self.children is not None and (self._interrupted or not in_time):
+            # What it has started itself and left would hold its output open.
+            signal_group(process, signal.SIGKILL)
         for thread in threads:
             thread.join()
+        if self.children is not None and self._interrupted:
+            self.children.check()
+        if not in_time:
+            tail.append(f"no end after {timeout:g} seconds")
         completed = Completed(
             argv=tuple(words), returncode=process.returncode, stdout=b"".join(chunks), tail=tuple(tail)
         )
@@ -209,10 +220,12 @@ class Runner:
 
         Raises:
             HostError: the program is not there or cannot be run.
+            InterruptedByUserError: all programs of the run were ended.
         """
         environment = child_environment({**dict(self.extra), **(extra or {})})
         words = [argv[0], *dict(self.options).get(argv[0], ()), *argv[1:]]
-        try:
+
+        def begin() -> Child:
             return subprocess.Popen(
                 words,
                 stdin=stdin,
@@ -220,8 +233,11 @@ class Runner:
                 stderr=subprocess.STDOUT if merge else subprocess.PIPE,
                 env=environment,
                 cwd=cwd,
-                process_group=0 if apart else None,
+                process_group=0 if apart or self.children is not None else None,
             )
+
+        try:
+            return begin() if self.children is None or self.tidying or apart else self.children.start(begin)
         except FileNotFoundError as error:
             raise HostError(
                 f"the program {argv[0]} is not installed, or is not on PATH ({environment.get('PATH', '')})",
@@ -229,6 +245,10 @@ class Runner:
             ) from error
         except PermissionError as error:
             raise HostError(f"the program {argv[0]} may not be run by this account: {error.strerror}") from error
+
+    @property
+    def _interrupted(self) -> bool:
+        return self.children is not None and self.children.ended and not self.tidying
 
     def drain(self, source: IO[bytes], tail: deque[str]) -> None:
         """Read a child's output to its end, and close it: lines go to ``on_line``, and the last ones are kept.
@@ -284,6 +304,22 @@ def shut_down(process: subprocess.Popen[bytes], grace: float = 5.0) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+
+
+def ends_within(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    """Wait at most so long for a child's end, and tell whether it has ended."""
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    """Send a signal to what is left of the process group that a child leads or has led."""
+    # Nothing is left, or nothing of ours.
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, number)
 
 
 def _collect(source: IO[bytes] | None, chunks: list[bytes]) -> None:

@@ -220,7 +220,7 @@ class WorkingContainer:
 
 def remove_container(runner: Runner, choices: HostChoices, name: str) -> bool:
     """Remove a container if it is there; tell whether it is gone now, and log why it is not."""
-    quiet = attrs.evolve(runner, on_line=None)
+    quiet = attrs.evolve(runner, on_line=None, tidying=True)
     completed = quiet.run(["buildah", "rm", name], extra=dict(choices.environment), check=False)
     if completed.returncode == 0 or any(_is_unknown(line) for line in completed.tail):
         return True
