@@ -38,6 +38,10 @@ class Engine:
     store: Store
     folders: Folders
 
+    def with_runner(self, runner: Runner) -> "Engine":
+        """Give the same engine whose programs are run by another runner."""
+        return attrs.evolve(self, runner=runner, store=attrs.evolve(self.store, runner=runner))
+
 
 @attrs.frozen(kw_only=True)
 class Cleaned:

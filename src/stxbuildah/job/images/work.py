@@ -114,18 +114,6 @@ class ImageWork:
         return left
 
 
-class WaitForImages(Exception):  # noqa: N818 # not an error: the image is built later
-    """A builder has found out that its image is built from others of the run, which are not there yet.
-
-    Attributes:
-        labels: their LABELs.
-    """
-
-    def __init__(self, labels: tuple[str, ...]) -> None:
-        super().__init__(", ".join(labels))
-        self.labels = labels
-
-
 @attrs.frozen(kw_only=True)
 class RawImage:
     """An image as its builder leaves it, before what follows the build.
