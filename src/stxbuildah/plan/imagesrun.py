@@ -2,19 +2,25 @@
 """The plan of a run of images: their names, the order in which they can be built, and what keeps them from it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from graphlib import CycleError, TopologicalSorter
 
 import attrs
 
 from stxbuildah.errors import InputError, Problem
 from stxbuildah.model.base import LEGACY_SYSTEM, BaseSystem
+from stxbuildah.model.graph import find_cycle, parents_first, show_cycle
 from stxbuildah.model.imagebuild import Builder, ImageDirectives, LociBuild
-from stxbuildah.model.imagesrun import ImageNames, ImageNaming, ImagesPlan, ImagesRequest, PlannedImage
+from stxbuildah.model.imagesrun import (
+    RECORDS_FOLDER,
+    ImageNames,
+    ImageNaming,
+    ImagesPlan,
+    ImagesRequest,
+    PlannedImage,
+)
 from stxbuildah.model.reference import ImageReference
 from stxbuildah.model.target import check_owner
 
 _COMMAND_LINE = "command line"
-_FOLDER = "build-images"
 
 
 @attrs.frozen(kw_only=True)
@@ -73,7 +79,7 @@ def plan_images(
         base=ImageReference.parse(request.material.base) if request.material.base else None,
         wheels=request.material.wheels,
         jobs=request.jobs,
-        records=request.output / _FOLDER,
+        records=request.output / RECORDS_FOLDER,
         whole=not request.selection.only and not request.selection.skip,
         stream=request.selection.stream,
         os_labels=namer.labels,
@@ -110,7 +116,8 @@ class Namer:
         if not owner:
             raise InputError("no account is known for the images' names", hint="name the account with --user")
         check_owner(owner)
-        labels = [naming.os_label or f"{system.os}-{system.codename}-{system.arch}"]
+        whole = f"{system.os}-{system.codename}-{system.arch}" if system.codename else system.os
+        labels = [naming.os_label or whole]
         if naming.os_label_legacy or (system.os, system.codename, system.arch) == LEGACY_SYSTEM:
             labels.append(system.os)
         return cls(owner=owner, naming=naming, stream=request.selection.stream, labels=tuple(dict.fromkeys(labels)))
@@ -142,19 +149,11 @@ def _tag(prefix: str, *parts: str) -> str:
 
 def _ordered(parents: Mapping[str, tuple[str, ...]]) -> tuple[tuple[str, ...], list[Problem]]:
     """Give the images with parents before their children, else by LABEL; and the mistake of a cycle."""
-    inside = {label: sorted(set(above) & parents.keys()) for label, above in sorted(parents.items())}
-    sorter = TopologicalSorter(inside)
-    try:
-        sorter.prepare()
-    except CycleError as error:
-        chain = " is built from ".join(reversed([str(label) for label in error.args[1]]))
-        return tuple(sorted(parents)), [Problem(_COMMAND_LINE, f"no image of a circle can be the first: {chain}")]
-    ordered: list[str] = []
-    while sorter.is_active():
-        ready = sorted(sorter.get_ready())
-        ordered += ready
-        sorter.done(*ready)
-    return tuple(ordered), []
+    inside = {label: sorted(set(above) & parents.keys()) for label, above in parents.items()}
+    if cycle := find_cycle(inside):
+        message = f"no image of a circle can be the first: {show_cycle(cycle)}"
+        return tuple(sorted(parents)), [Problem(_COMMAND_LINE, message)]
+    return parents_first(inside), []
 
 
 def _lacking(request: ImagesRequest, examined: Sequence[Examined]) -> list[Problem]:
