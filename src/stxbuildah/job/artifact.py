@@ -21,6 +21,7 @@ from stxbuildah.layer.indexcache import IndexCache
 from stxbuildah.layer.indexfile import LayerIndex
 from stxbuildah.model.descriptor import Descriptor
 from stxbuildah.model.reference import ImageReference
+from stxbuildah.model.value import Value
 
 if TYPE_CHECKING:
     from stxbuildah.registry.client import RegistryClient
@@ -35,7 +36,7 @@ _MAXIMUM_ARTIFACTS = 8
 
 
 @attrs.frozen(kw_only=True)
-class StoredInventory:
+class StoredInventory(Value):
     """Reads the inventories that are stored beside images.
 
     Attributes:

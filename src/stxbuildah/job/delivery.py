@@ -14,6 +14,7 @@ from stxbuildah.job.publish import NewLayer
 from stxbuildah.job.remote import RemoteBase, RemoteImage
 from stxbuildah.model.descriptor import Descriptor, Document
 from stxbuildah.model.location import ImageLocation, Transport
+from stxbuildah.model.value import Value
 from stxbuildah.transport.interface import ImageDestination
 from stxbuildah.transport.places import opened_destination
 from stxbuildah.transport.platforms import indexed_images, is_index, replaced_index
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @attrs.frozen(kw_only=True)
-class Delivered:
+class Delivered(Value):
     """An image, or an index of images, at its place.
 
     Attributes:

@@ -16,6 +16,7 @@ from stxbuildah.errors import BuildError, HostError, InputError, StxbError
 from stxbuildah.job.workspace import Folders, remove_plain_orphans
 from stxbuildah.model.stored import StoredImage
 from stxbuildah.model.update import Lane, PullPolicy, UpdateFacts, UpdateInputs, UpdateRequest
+from stxbuildah.model.value import Value
 from stxbuildah.plan.lane import LOCAL, asks_registry, is_delivered, session_needs
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @attrs.frozen(kw_only=True)
-class Found:
+class Found(Value):
     """Where an update can work.
 
     Attributes:
@@ -61,7 +62,7 @@ class Found:
 
 
 @attrs.frozen(kw_only=True)
-class _Local:
+class _Local(Value):
     engine: "Engine | None" = None
     stored: StoredImage | None = None
     error: StxbError | None = None
@@ -75,7 +76,7 @@ class _Local:
 
 
 @attrs.frozen(kw_only=True)
-class _Remote:
+class _Remote(Value):
     base: "RemoteBase | None" = None
     error: StxbError | None = None
 

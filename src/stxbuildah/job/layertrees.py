@@ -15,6 +15,7 @@ from stxbuildah.layer.indexcache import IndexCache
 from stxbuildah.layer.indexfile import LayerIndex
 from stxbuildah.layer.stacked import StackedTree
 from stxbuildah.layer.tarmember import Limits
+from stxbuildah.model.value import Value
 
 # Streams at the same time: the threads share one Python, of which decompression and hashing need little.
 STREAMS = 3
@@ -29,7 +30,7 @@ _RATIO_MATTERS_FROM = 16 * 2**30
 
 
 @attrs.frozen(kw_only=True)
-class LayerTrees:
+class LayerTrees(Value):
     """Gives file trees from layers.
 
     Attributes:

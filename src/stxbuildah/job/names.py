@@ -10,13 +10,14 @@ from stxbuildah.model.location import ImageLocation, Transport
 from stxbuildah.model.reference import ImageReference
 from stxbuildah.model.target import updated_reference
 from stxbuildah.model.update import TargetOptions, UpdateDirectives, UpdateRequest
+from stxbuildah.model.value import Value
 
 _NO_NAME = re.compile(r"[^a-z0-9]+")
 _ARCHIVE_ENDING = re.compile(r"(?:\.(?:tar|tgz|gz|zst|oci))+\Z")
 
 
 @attrs.frozen(kw_only=True)
-class UpdateNames:
+class UpdateNames(Value):
     """Which image an update changes, and what the result is called.
 
     Attributes:

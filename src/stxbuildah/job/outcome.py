@@ -15,11 +15,12 @@ from stxbuildah.model.layer import Change, LayerBlob, LayerContent
 from stxbuildah.model.packages import PackageLists
 from stxbuildah.model.tree import FileTree
 from stxbuildah.model.update import ImageChange
+from stxbuildah.model.value import Value
 from stxbuildah.model.wheel import Wheel
 
 
 @attrs.frozen(kw_only=True)
-class InstalledLists:
+class InstalledLists(Value):
     """What the records and the result tell of both images.
 
     Attributes:

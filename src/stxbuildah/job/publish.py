@@ -16,13 +16,14 @@ from stxbuildah.model.layer import LayerBlob, LayerContent
 from stxbuildah.model.reference import ImageReference
 from stxbuildah.model.stored import StoredImage, digest_of
 from stxbuildah.model.update import UpdateInputs, UpdateRequest
+from stxbuildah.model.value import Value
 from stxbuildah.model.wheel import Wheel
 
 INSTALLED_LABEL = "io.stxbuildah.update.installed"
 
 
 @attrs.frozen(kw_only=True)
-class NewLayer:
+class NewLayer(Value):
     """A new layer in a file, and the documents of the image that has it on top.
 
     Attributes:
@@ -37,7 +38,7 @@ class NewLayer:
 
 
 @attrs.frozen(kw_only=True)
-class NewImage:
+class NewImage(Value):
     """An image that exists as its new layer, configuration and manifest.
 
     Attributes:

@@ -16,6 +16,7 @@ from stxbuildah.model.reference import ImageReference
 from stxbuildah.model.settings import Proxies, RegistryAccess, Retry
 from stxbuildah.model.stored import StoredImage
 from stxbuildah.model.update import LaneOptions, UpdateInputs
+from stxbuildah.model.value import Value
 from stxbuildah.transport.interface import ImageSource
 from stxbuildah.transport.places import opened_source
 from stxbuildah.transport.platforms import IndexedImages, chosen_image, indexed_images, is_index, this_platform
@@ -28,7 +29,7 @@ _MAXIMUM_CONFIG = 8 * 2**20
 
 
 @attrs.frozen(kw_only=True)
-class RemoteImage:
+class RemoteImage(Value):
     """One image for one platform.
 
     Attributes:
@@ -52,7 +53,7 @@ class RemoteImage:
 
 
 @attrs.frozen(kw_only=True)
-class RemoteBase:
+class RemoteBase(Value):
     """The image to change, or the index of images, where it lies.
 
     Attributes:

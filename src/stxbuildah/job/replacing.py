@@ -9,13 +9,14 @@ import attrs
 
 from stxbuildah.model.layer import LayerContent
 from stxbuildah.model.tree import FileTree
+from stxbuildah.model.value import Value
 
 if TYPE_CHECKING:
     from stxbuildah.layer.updates import BaseAndUpdates
 
 
 @attrs.frozen(kw_only=True)
-class EarlierUpdates:
+class EarlierUpdates(Value):
     """What earlier updates put on top of an image.
 
     Attributes:

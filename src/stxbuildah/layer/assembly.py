@@ -15,13 +15,14 @@ from stxbuildah.layer.removal import Removal
 from stxbuildah.model.inventory import PythonEnvironment
 from stxbuildah.model.layer import Change, LayerContent, LayerEntry
 from stxbuildah.model.tree import FileTree, Kind
+from stxbuildah.model.value import Value
 
 _FOLDER_MODE = 0o755
 _COMPILED = re.compile(r"(?P<module>[^/]+?)\.(?:cpython|pypy)-?\d+(?:\.opt-\w+)?\.pyc")
 
 
 @attrs.frozen(kw_only=True)
-class AddedFile:
+class AddedFile(Value):
     """A file of a wheel and whether the image has it already.
 
     Attributes:

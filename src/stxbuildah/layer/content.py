@@ -24,13 +24,14 @@ from stxbuildah.layer.removal import own_copies, package_owning, remove
 from stxbuildah.model.inventory import Inventory, PythonEnvironment
 from stxbuildah.model.layer import LayerContent
 from stxbuildah.model.tree import Entry, FileTree, Kind
+from stxbuildah.model.value import Value
 from stxbuildah.model.wheel import Wheel
 
 _MAXIMUM_PROBLEMS = 20
 
 
 @attrs.frozen(kw_only=True)
-class PackageChange:
+class PackageChange(Value):
     """A module before and after.
 
     Attributes:
@@ -45,7 +46,7 @@ class PackageChange:
 
 
 @attrs.frozen(kw_only=True)
-class WheelLayer:
+class WheelLayer(Value):
     """The layer that installs some wheels.
 
     Attributes:

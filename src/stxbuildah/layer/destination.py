@@ -20,6 +20,7 @@ from stxbuildah.layer.paths import is_below
 from stxbuildah.layer.record import record_digest, write_record
 from stxbuildah.layer.scripts import entry_point_script, with_interpreter
 from stxbuildah.model.inventory import PythonEnvironment
+from stxbuildah.model.value import Value
 from stxbuildah.model.wheel import Wheel, WheelMember
 
 INSTALLER_NAME = "stxb"
@@ -29,7 +30,7 @@ _WRITTEN_HERE = frozenset({"INSTALLER", "REQUESTED"})
 
 
 @attrs.frozen(kw_only=True)
-class InstalledFile:
+class InstalledFile(Value):
     """A file as a wheel's installation writes it.
 
     Attributes:

@@ -11,6 +11,7 @@ import attrs
 
 from stxbuildah.layer.paths import base_name, read_file, real_path, resolve
 from stxbuildah.model.tree import FileTree, Kind
+from stxbuildah.model.value import Value
 
 # Enough for the ELF header, the program headers, and the loader's name that linkers put right behind them.
 _HEAD = 4096
@@ -41,7 +42,7 @@ _MUSL_VERSION = re.compile(rb"\0(\d+)\.(\d+)\.\d+[-.\w]*\0")
 
 
 @attrs.frozen(kw_only=True)
-class Program:
+class Program(Value):
     """What an ELF file says of itself.
 
     Attributes:
@@ -54,7 +55,7 @@ class Program:
 
 
 @attrs.frozen(kw_only=True)
-class CLibrary:
+class CLibrary(Value):
     """The C library that programs of an image run with; at most one of the two is set.
 
     Attributes:

@@ -8,10 +8,11 @@ import attrs
 
 from stxbuildah.layer.indexformat import RowKind
 from stxbuildah.model.tree import Entry
+from stxbuildah.model.value import Value
 
 
 @attrs.frozen
-class Folder:
+class Folder(Value):
     """What a layer does in one folder.
 
     Attributes:
@@ -40,7 +41,7 @@ class Row(NamedTuple):
 
 
 @attrs.frozen
-class DecodedFolder:
+class DecodedFolder(Value):
     """A folder's block, decoded; contents by name, for the files that have one."""
 
     folder: Folder
@@ -48,7 +49,7 @@ class DecodedFolder:
 
 
 @attrs.frozen(kw_only=True)
-class IndexTables:
+class IndexTables(Value):
     """The tables of an index, as they are in the file (``indexformat``).
 
     Attributes:

@@ -9,6 +9,7 @@ import attrs
 from stxbuildah.errors import InputError
 from stxbuildah.layer.paths import base_name, is_directory, is_file, parent
 from stxbuildah.model.tree import FileTree, Kind
+from stxbuildah.model.value import Value
 
 _PYTHON_NAME = re.compile(r"python(\d)\.(\d{1,2})(?=[a-z]{0,3}$)")
 _FREE_THREADED = re.compile(r"python\d\.\d+d?td?$")
@@ -21,7 +22,7 @@ _LANDMARKS = ("os.py", "os.pyc", "os.pyo")
 
 
 @attrs.frozen(kw_only=True)
-class Installation:
+class Installation(Value):
     """A Python that is not a virtual environment.
 
     Attributes:

@@ -20,6 +20,7 @@ from stxbuildah.layer.sitepath import added_folders, path_files
 from stxbuildah.layer.unlisted_files import unlisted_files
 from stxbuildah.model.inventory import Distribution, MetadataFormat, PythonEnvironment, SchemeKind
 from stxbuildah.model.tree import Entry, FileTree, Kind
+from stxbuildah.model.value import Value
 
 _MAXIMUM_LIST = 32 * 1024 * 1024
 _COMPILED = re.compile(r"^(.+?)\.(?:cpython|pypy)-?\d+(?:\.opt-\w+)?\.pyc$")
@@ -30,7 +31,7 @@ _SYSTEM_FOLDERS = re.compile(
 
 
 @attrs.frozen(kw_only=True)
-class FileEdit:
+class FileEdit(Value):
     """A file that stays, changed.
 
     Attributes:

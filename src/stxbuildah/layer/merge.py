@@ -12,6 +12,7 @@ import attrs
 
 from stxbuildah.model.layer import Change, LayerContent, LayerEntry
 from stxbuildah.model.tree import FileTree, Kind
+from stxbuildah.model.value import Value
 
 
 def merged(lower: LayerContent, upper: LayerContent, below: FileTree) -> LayerContent:
@@ -42,7 +43,7 @@ def merged(lower: LayerContent, upper: LayerContent, below: FileTree) -> LayerCo
 
 
 @attrs.frozen(kw_only=True)
-class _Layer:
+class _Layer(Value):
     """A layer by what it does.
 
     Attributes:
@@ -73,7 +74,7 @@ class _Layer:
 
 
 @attrs.frozen(kw_only=True)
-class _Merging:
+class _Merging(Value):
     """Finds the marks that the merged layer needs."""
 
     first: _Layer

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable
 
 import attrs
 
+from stxbuildah.model.value import Value
+
 # RECORD cannot hold its own hash, nor that of what signs it.
 RECORD_SIGNATURES = ("RECORD", "RECORD.jws", "RECORD.p7s")
 # The specification: SHA-256 or better; MD5, SHA-1 and SHA-224 are not.
@@ -20,7 +22,7 @@ _FIELDS = 3
 
 
 @attrs.frozen
-class RecordLine:
+class RecordLine(Value):
     """What RECORD says of a file.
 
     Attributes:

@@ -16,12 +16,13 @@ from stxbuildah.layer.paths import is_below
 from stxbuildah.layer.rpmdb import rpm_owner_of
 from stxbuildah.model.inventory import Distribution, Inventory, PythonEnvironment, SchemeKind
 from stxbuildah.model.tree import FileTree
+from stxbuildah.model.value import Value
 
 _METADATA = re.compile(r"^(?P<name>[^-]+?)(?:-.*)?\.(?:dist-info|egg-info|egg-link|egg)$", re.IGNORECASE)
 
 
 @attrs.frozen(kw_only=True)
-class Removal:
+class Removal(Value):
     """What goes with the old versions of some modules.
 
     Attributes:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import attrs
 
 from stxbuildah.errors import InputError
+from stxbuildah.model.value import Value
 
 _NAME, _VERSION, _RELEASE, _ARCH = 1000, 1001, 1002, 1022
 _DIRECTORY_INDEXES, _BASE_NAMES, _DIRECTORY_NAMES = 1116, 1117, 1118
@@ -23,7 +24,7 @@ _MAXIMUM_DATA = 0x0FFFFFFF
 
 
 @attrs.frozen(kw_only=True)
-class RpmPackage:
+class RpmPackage(Value):
     """One package of an rpm database.
 
     Attributes:

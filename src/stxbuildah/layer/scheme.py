@@ -13,6 +13,7 @@ from stxbuildah.layer.paths import is_directory, join, read_file, real_path
 from stxbuildah.layer.virtualenv import VirtualEnvironment
 from stxbuildah.model.inventory import SchemeKind
 from stxbuildah.model.tree import FileTree
+from stxbuildah.model.value import Value
 
 _DPKG = "/var/lib/dpkg"
 # Python's own name for the folder of its headers lost its "m" with 3.8, whose builds have no pymalloc flag any more.
@@ -22,7 +23,7 @@ _FIRST_WITH_SYSCONFIG = (3, 10)
 
 
 @attrs.frozen(kw_only=True)
-class Layout:
+class Layout(Value):
     """Folders of one environment; meanings as in ``PythonEnvironment``.
 
     Attributes:

@@ -13,6 +13,7 @@ import attrs
 
 from stxbuildah.layer.paths import is_directory, is_file, join, real_path
 from stxbuildah.model.tree import FileTree, Kind
+from stxbuildah.model.value import Value
 
 _MAXIMUM_PTH = 1024 * 1024
 # Found in the last line of easy-install.pth as written by setuptools up to 80.
@@ -20,7 +21,7 @@ _MOVES_TO_FRONT = "sys.__egginsert"
 
 
 @attrs.frozen(kw_only=True)
-class PathFile:
+class PathFile(Value):
     """One ``.pth`` file.
 
     Attributes:

@@ -14,6 +14,7 @@ from stxbuildah.errors import InputError
 from stxbuildah.layer.indexfile import LayerIndex
 from stxbuildah.layer.paths import join, parent, real_parent
 from stxbuildah.model.tree import Entry, FileTree, Kind
+from stxbuildah.model.value import Value
 
 # Gives contents of regular files of one layer: the layer's number, counted from the lowest as 0, and absolute paths.
 Fetch = Callable[[int, Collection[str]], Mapping[str, bytes]]
@@ -30,7 +31,7 @@ _NEIGHBOUR_FILE, _NEIGHBOURS = 64 * _KIB, 4 * _MIB
 
 
 @attrs.frozen
-class _Found:
+class _Found(Value):
     """An entry, and the layer that has it; of a hard link to something below, the path there in ``linked``."""
 
     entry: Entry

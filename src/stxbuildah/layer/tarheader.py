@@ -8,6 +8,8 @@ import zlib
 
 import attrs
 
+from stxbuildah.model.value import Value
+
 BLOCK = 512
 _PAX_TYPE = b"x"
 _SUMMED = 256
@@ -18,7 +20,7 @@ _MAXIMUM_NUMBER = 0o77777777777
 
 
 @attrs.frozen(kw_only=True)
-class Member:
+class Member(Value):
     """One member of a tar archive.
 
     Attributes:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import attrs
 
 from stxbuildah.errors import InputError
+from stxbuildah.model.value import Value
 
 _MIB = 1024 * 1024
 _GIB = 1024 * _MIB
@@ -59,7 +60,7 @@ class Member(NamedTuple):
 
 
 @attrs.frozen(kw_only=True)
-class Limits:
+class Limits(Value):
     """How much of a tar is accepted; more is an InputError. The defaults let every image through that Linux can hold.
 
     Attributes:

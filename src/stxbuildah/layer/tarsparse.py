@@ -9,6 +9,7 @@ from stxbuildah.errors import InputError
 from stxbuildah.layer.bytestream import ByteStream
 from stxbuildah.layer.paxheader import SPARSE_MAP, pax_number
 from stxbuildah.layer.tarfields import BLOCK, MAXIMUM_NUMBER, parse_number
+from stxbuildah.model.value import Value
 
 _ENTRY = 24
 _NUMBER = 12
@@ -23,7 +24,7 @@ _MAP_IN_DATA = (b"1", b"0")
 
 
 @attrs.frozen
-class Sparse:
+class Sparse(Value):
     """What a sparse file is made of.
 
     Attributes:

@@ -11,10 +11,11 @@ import attrs
 
 from stxbuildah.model.layer import Change, LayerContent, LayerEntry
 from stxbuildah.model.tree import Entry, FileTree, Kind
+from stxbuildah.model.value import Value
 
 
 @attrs.frozen
-class Rule:
+class Rule(Value):
     """Paths that never belong into an update's layer.
 
     Attributes:

@@ -24,6 +24,7 @@ from stxbuildah.layer.documents import (
 )
 from stxbuildah.model.descriptor import Descriptor
 from stxbuildah.model.image import ImageDocuments
+from stxbuildah.model.value import Value
 
 CREATED_BY = "stxb update "
 COMMENT = "stxbuildah "
@@ -40,7 +41,7 @@ _RPM = re.compile(r"(?P<name>.+)-[^-]+-[^-]+\.(?P<architecture>[^.-]+)\.rpm")
 
 
 @attrs.frozen(kw_only=True)
-class UpdateLayer:
+class UpdateLayer(Value):
     """One layer that an update made.
 
     Attributes:
@@ -55,7 +56,7 @@ class UpdateLayer:
 
 
 @attrs.frozen(kw_only=True)
-class BaseAndUpdates:
+class BaseAndUpdates(Value):
     """An image taken apart.
 
     Attributes:

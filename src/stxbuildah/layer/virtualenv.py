@@ -8,12 +8,13 @@ import attrs
 from stxbuildah.layer.installation import find_installation, library_versions, version_in_name
 from stxbuildah.layer.paths import base_name, is_file, join, parent, read_file, resolve
 from stxbuildah.model.tree import FileTree
+from stxbuildah.model.value import Value
 
 _VERSION = re.compile(r"^(\d)\.(\d{1,2})(?:\D|$)")
 
 
 @attrs.frozen(kw_only=True)
-class VirtualEnvironment:
+class VirtualEnvironment(Value):
     """A virtual environment.
 
     Attributes:

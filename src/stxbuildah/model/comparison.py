@@ -10,10 +10,11 @@ from stxbuildah.model.packages import PackageLists
 from stxbuildah.model.settings import RegistryAccess, Retry
 from stxbuildah.model.tree import Entry
 from stxbuildah.model.update import HostOptions
+from stxbuildah.model.value import Value
 
 
 @attrs.frozen(kw_only=True)
-class LayerFacts:
+class LayerFacts(Value):
     """One layer of an image, as its documents tell.
 
     Attributes:
@@ -34,7 +35,7 @@ class LayerFacts:
 
 
 @attrs.frozen(kw_only=True)
-class ImageFacts:
+class ImageFacts(Value):
     """One image.
 
     Attributes:
@@ -69,7 +70,7 @@ class Package(StrEnum):
 
 
 @attrs.frozen(kw_only=True)
-class Changed:
+class Changed(Value):
     """One thing that differs.
 
     Attributes:
@@ -84,7 +85,7 @@ class Changed:
 
 
 @attrs.frozen(kw_only=True)
-class Comparison:
+class Comparison(Value):
     """Two images side by side.
 
     Attributes:
@@ -110,7 +111,7 @@ class Comparison:
 
 
 @attrs.frozen(kw_only=True)
-class LookRequest:
+class LookRequest(Value):
     """Which images are looked at.
 
     Attributes:

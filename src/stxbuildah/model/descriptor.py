@@ -9,13 +9,14 @@ from typing import Self
 import attrs
 
 from stxbuildah.errors import InputError
+from stxbuildah.model.value import Value
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _MAXIMUM_SIZE = 2**63 - 1
 
 
 @attrs.frozen(kw_only=True)
-class Platform:
+class Platform(Value):
     """What an image runs on.
 
     Attributes:
@@ -45,7 +46,7 @@ class Platform:
 
 
 @attrs.frozen(kw_only=True)
-class Descriptor:
+class Descriptor(Value):
     """What a manifest or an index says of a blob or of another document.
 
     Attributes:
@@ -96,7 +97,7 @@ class Descriptor:
 
 
 @attrs.frozen
-class Document:
+class Document(Value):
     """A manifest or an index, byte for byte.
 
     Attributes:

@@ -6,10 +6,11 @@ from enum import StrEnum
 import attrs
 
 from stxbuildah.model.settings import HostChoices, Storage
+from stxbuildah.model.value import Value
 
 
 @attrs.frozen(kw_only=True)
-class UserChoices:
+class UserChoices(Value):
     """What the user set by flags; an empty field leaves the choice to the environment, then to the probe.
 
     Attributes:
@@ -34,7 +35,7 @@ class State(StrEnum):
 
 
 @attrs.frozen(kw_only=True)
-class Capability:
+class Capability(Value):
     """One row of what ``stxb doctor`` tells.
 
     Attributes:
@@ -55,7 +56,7 @@ class Capability:
 
 
 @attrs.frozen(kw_only=True)
-class HostReport:
+class HostReport(Value):
     """All that was found out about a machine.
 
     Attributes:

@@ -3,6 +3,8 @@
 
 import attrs
 
+from stxbuildah.model.value import Value
+
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
@@ -11,7 +13,7 @@ DOCKER_MANIFEST_LIST = "application/vnd.docker.distribution.manifest.list.v2+jso
 
 
 @attrs.frozen(kw_only=True)
-class ImageDocuments:
+class ImageDocuments(Value):
     """The two documents that make an image, byte for byte.
 
     Attributes:

@@ -4,11 +4,13 @@
 from enum import StrEnum
 
 import attrs
+
+from stxbuildah.model.value import Value
 from packaging.utils import NormalizedName
 
 
 @attrs.frozen(kw_only=True)
-class OsRelease:
+class OsRelease(Value):
     """The image's ``os-release``; empty strings where the image does not say.
 
     Attributes:
@@ -35,7 +37,7 @@ class SchemeKind(StrEnum):
 
 
 @attrs.frozen(kw_only=True)
-class PythonEnvironment:
+class PythonEnvironment(Value):
     """One Python of an image and where its installer puts files.
 
     Attributes:
@@ -82,7 +84,7 @@ class MetadataFormat(StrEnum):
 
 
 @attrs.frozen(kw_only=True)
-class Distribution:
+class Distribution(Value):
     """One installed Python distribution.
 
     Attributes:
@@ -111,7 +113,7 @@ class Distribution:
 
 
 @attrs.frozen(kw_only=True)
-class Inventory:
+class Inventory(Value):
     """What an update must know of an image.
 
     Attributes:

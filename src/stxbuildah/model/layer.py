@@ -7,6 +7,8 @@ from typing import BinaryIO
 
 import attrs
 
+from stxbuildah.model.value import Value
+
 
 class Change(StrEnum):
     """What a layer does to one path."""
@@ -20,7 +22,7 @@ class Change(StrEnum):
 
 
 @attrs.frozen(kw_only=True)
-class LayerEntry:
+class LayerEntry(Value):
     """One path of a layer.
 
     Attributes:
@@ -48,7 +50,7 @@ class LayerEntry:
 
 
 @attrs.frozen
-class LayerContent:
+class LayerContent(Value):
     """A whole layer.
 
     Attributes:
@@ -66,7 +68,7 @@ class Compression(StrEnum):
 
 
 @attrs.frozen(kw_only=True)
-class LayerBlob:
+class LayerBlob(Value):
     """A layer as written to a file.
 
     Attributes:

@@ -10,6 +10,7 @@ import attrs
 
 from stxbuildah.errors import InputError
 from stxbuildah.model.reference import ImageReference
+from stxbuildah.model.value import Value
 
 
 class Transport(StrEnum):
@@ -34,7 +35,7 @@ _REF_NAME = re.compile(rf"{_REF_NAME_PART}(?:/{_REF_NAME_PART})*")
 
 
 @attrs.frozen(kw_only=True)
-class ImageLocation:
+class ImageLocation(Value):
     """One image in a registry, in a layout or in an archive.
 
     Attributes:

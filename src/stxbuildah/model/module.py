@@ -5,6 +5,8 @@ import re
 from pathlib import Path
 
 import attrs
+
+from stxbuildah.model.value import Value
 from packaging.tags import Tag
 from packaging.utils import NormalizedName
 from packaging.version import Version
@@ -15,7 +17,7 @@ _USER_INFO = re.compile(r"(?P<scheme>https?)://[^/@]+@")
 
 
 @attrs.frozen(kw_only=True)
-class ModuleSource:
+class ModuleSource(Value):
     """Where a module's source is, and what version it is to report.
 
     Attributes:
@@ -39,7 +41,7 @@ class ModuleSource:
 
 
 @attrs.frozen(kw_only=True)
-class BuiltModule:
+class BuiltModule(Value):
     """A wheel that was built from a module's source.
 
     Attributes:

@@ -3,9 +3,11 @@
 
 import attrs
 
+from stxbuildah.model.value import Value
+
 
 @attrs.frozen(kw_only=True)
-class PackageLists:
+class PackageLists(Value):
     """What is installed in an image, as sorted lines.
 
     Attributes:

@@ -7,6 +7,7 @@ from typing import Self
 import attrs
 
 from stxbuildah.errors import InputError
+from stxbuildah.model.value import Value
 
 # The grammar of github.com/distribution/reference, which podman, buildah and skopeo use.
 _HOST_LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
@@ -22,7 +23,7 @@ _MAXIMUM_NAME = 255
 
 
 @attrs.frozen
-class ImageReference:
+class ImageReference(Value):
     """The name of an image in a registry or in the local store.
 
     Attributes:

@@ -10,10 +10,11 @@ import attrs
 from stxbuildah.errors import StxbError
 from stxbuildah.model.reference import ImageReference
 from stxbuildah.model.settings import Proxies, RegistryAccess, Retry
+from stxbuildah.model.value import Value
 
 
 @attrs.frozen(kw_only=True)
-class RetagEntry:
+class RetagEntry(Value):
     """One image whose tag of a build is to get another tag beside it.
 
     Attributes:
@@ -60,7 +61,7 @@ class TagState(StrEnum):
 
 
 @attrs.frozen(kw_only=True)
-class TagCheck:
+class TagCheck(Value):
     """One entry, and what its registry has.
 
     Attributes:
@@ -81,7 +82,7 @@ class TagCheck:
 
 
 @attrs.frozen(kw_only=True)
-class RetagRequest:
+class RetagRequest(Value):
     """What was asked.
 
     Attributes:
@@ -117,7 +118,7 @@ class TagOutcome(StrEnum):
 
 
 @attrs.frozen(kw_only=True)
-class TagResult:
+class TagResult(Value):
     """One entry, and what was done about it.
 
     Attributes:
@@ -132,7 +133,7 @@ class TagResult:
 
 
 @attrs.frozen(kw_only=True)
-class LockedTag:
+class LockedTag(Value):
     """What a lock file says of an entry.
 
     Attributes:

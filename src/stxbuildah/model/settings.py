@@ -5,9 +5,11 @@ from pathlib import Path
 
 import attrs
 
+from stxbuildah.model.value import Value
+
 
 @attrs.frozen(kw_only=True)
-class Storage:
+class Storage(Value):
     """Where images and containers are kept; an empty field leaves the choice to the user's own configuration.
 
     Attributes:
@@ -22,7 +24,7 @@ class Storage:
 
 
 @attrs.frozen(kw_only=True)
-class Proxies:
+class Proxies(Value):
     """Proxies for downloads, never part of an image.
 
     Attributes:
@@ -48,7 +50,7 @@ class Proxies:
 
 
 @attrs.frozen(kw_only=True)
-class Retry:
+class Retry(Value):
     """How often a transient fault is tried again.
 
     Attributes:
@@ -61,7 +63,7 @@ class Retry:
 
 
 @attrs.frozen(kw_only=True)
-class RegistryAccess:
+class RegistryAccess(Value):
     """How registries are reached.
 
     Attributes:
@@ -82,7 +84,7 @@ class RegistryAccess:
 
 
 @attrs.frozen(kw_only=True)
-class HostChoices:
+class HostChoices(Value):
     """How programs are run on this machine, as the user set it or the probe found it.
 
     Attributes:

@@ -7,10 +7,11 @@ import attrs
 
 from stxbuildah.model.image import ImageDocuments
 from stxbuildah.model.reference import ImageReference
+from stxbuildah.model.value import Value
 
 
 @attrs.frozen(kw_only=True)
-class StoredImage:
+class StoredImage(Value):
     """An image of the local store.
 
     Attributes:
@@ -33,7 +34,7 @@ class StoredImage:
 
 
 @attrs.frozen(kw_only=True)
-class ListedImage:
+class ListedImage(Value):
     """One image as the store lists it.
 
     Attributes:

@@ -7,6 +7,8 @@ from typing import Protocol
 
 import attrs
 
+from stxbuildah.model.value import Value
+
 
 class Kind(StrEnum):
     """What a path in an image is."""
@@ -18,7 +20,7 @@ class Kind(StrEnum):
 
 
 @attrs.frozen
-class Entry:
+class Entry(Value):
     """What an image says of one path, without following a link.
 
     Attributes:

@@ -12,6 +12,7 @@ from stxbuildah.model.location import ImageLocation
 from stxbuildah.model.packages import PackageLists
 from stxbuildah.model.reference import ImageReference
 from stxbuildah.model.settings import Proxies, RegistryAccess, Retry, Storage
+from stxbuildah.model.value import Value
 
 
 class Lane(StrEnum):
@@ -31,7 +32,7 @@ class PullPolicy(StrEnum):
 
 
 @attrs.frozen(kw_only=True)
-class RequestedChanges:
+class RequestedChanges(Value):
     """What is to be changed, as the user wrote it: paths, wildcards, URLs.
 
     Attributes:
@@ -50,7 +51,7 @@ class RequestedChanges:
 
 
 @attrs.frozen(kw_only=True)
-class TargetOptions:
+class TargetOptions(Value):
     """What the result is called.
 
     Attributes:
@@ -72,7 +73,7 @@ class TargetOptions:
 
 
 @attrs.frozen(kw_only=True)
-class InstallOptions:
+class InstallOptions(Value):
     """How wheels and packages are installed.
 
     Attributes:
@@ -99,7 +100,7 @@ class InstallOptions:
 
 
 @attrs.frozen(kw_only=True)
-class HostOptions:
+class HostOptions(Value):
     """What the user says of this machine.
 
     Attributes:
@@ -116,7 +117,7 @@ class HostOptions:
 
 
 @attrs.frozen(kw_only=True)
-class LaneOptions:
+class LaneOptions(Value):
     """How the work is done, and of which of several images.
 
     Attributes:
@@ -137,7 +138,7 @@ class LaneOptions:
 
 
 @attrs.frozen(kw_only=True)
-class UpdateRequest:
+class UpdateRequest(Value):
     """Everything that ``stxb update`` was asked.
 
     Attributes:
@@ -186,7 +187,7 @@ class UpdateRequest:
 
 
 @attrs.frozen(kw_only=True)
-class UpdateDirectives:
+class UpdateDirectives(Value):
     """What a directives file asks for. Relative paths are relative to the file's folder no more.
 
     Attributes:
@@ -209,7 +210,7 @@ class UpdateDirectives:
 
 
 @attrs.frozen(kw_only=True)
-class UpdateInputs:
+class UpdateInputs(Value):
     """The request with its files found and its names settled; nothing of the engine was asked for it.
 
     Attributes:
@@ -236,7 +237,7 @@ class UpdateInputs:
 
 
 @attrs.frozen(kw_only=True)
-class UpdateFacts:
+class UpdateFacts(Value):
     """What was found out about the image to change and this machine, as far as the choice of the lane needs it.
 
     Attributes:
@@ -274,7 +275,7 @@ class Action(StrEnum):
 
 
 @attrs.frozen(kw_only=True)
-class Step:
+class Step(Value):
     """One step of an update, in the order of execution.
 
     Attributes:
@@ -289,7 +290,7 @@ class Step:
 
 
 @attrs.frozen(kw_only=True)
-class UpdatePlan:
+class UpdatePlan(Value):
     """What will be done, and why.
 
     Attributes:
@@ -306,7 +307,7 @@ class UpdatePlan:
 
 
 @attrs.frozen(kw_only=True)
-class ImageChange:
+class ImageChange(Value):
     """What an update did to one image.
 
     Attributes:
@@ -335,7 +336,7 @@ class ImageChange:
 
 
 @attrs.frozen(kw_only=True)
-class UpdateResult:
+class UpdateResult(Value):
     """What an update gave.
 
     Attributes:

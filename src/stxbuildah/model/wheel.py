@@ -4,13 +4,15 @@
 from pathlib import Path
 
 import attrs
+
+from stxbuildah.model.value import Value
 from packaging.tags import Tag
 from packaging.utils import BuildTag, NormalizedName
 from packaging.version import Version
 
 
 @attrs.frozen(kw_only=True)
-class ArchiveMember:
+class ArchiveMember(Value):
     """One file of a zip archive, and where its bytes are.
 
     Attributes:
@@ -33,7 +35,7 @@ class ArchiveMember:
 
 
 @attrs.frozen(kw_only=True)
-class WheelMember:
+class WheelMember(Value):
     """One file of a wheel.
 
     Attributes:
@@ -46,7 +48,7 @@ class WheelMember:
 
 
 @attrs.frozen(kw_only=True)
-class EntryPoint:
+class EntryPoint(Value):
     """A command that an installer makes a script for.
 
     Attributes:
@@ -61,7 +63,7 @@ class EntryPoint:
 
 
 @attrs.frozen(kw_only=True)
-class Wheel:
+class Wheel(Value):
     """A wheel whose names, hashes and metadata were checked.
 
     Attributes:

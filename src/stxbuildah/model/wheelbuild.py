@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 import attrs
 
 from stxbuildah.model.module import ModuleSource
+from stxbuildah.model.value import Value
 
 _WILDCARDS = frozenset("*?[")
 
@@ -22,7 +23,7 @@ class SourceKind(Enum):
 
 
 @attrs.frozen(kw_only=True)
-class WheelSource:
+class WheelSource(Value):
     """One line of a wheels.cfg: a wheel, and where it comes from.
 
     Attributes:
@@ -87,7 +88,7 @@ def repeated_modules(sources: Iterable[WheelSource]) -> dict[str, tuple[WheelSou
 
 
 @attrs.frozen(kw_only=True)
-class RequirementPlaces:
+class RequirementPlaces(Value):
     """Where an openstack.cfg says that a release's constraints are: each a URL, or a folder beside the file.
 
     Attributes:
@@ -115,7 +116,7 @@ class RequirementPlaces:
 
 
 @attrs.frozen(kw_only=True)
-class ListedName:
+class ListedName(Value):
     """One entry of an ``.inc`` file: the name of a package that holds wheels, or a folder of image directives.
 
     Attributes:

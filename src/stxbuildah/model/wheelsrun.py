@@ -9,11 +9,12 @@ import attrs
 from stxbuildah.model.reference import ImageReference
 from stxbuildah.model.settings import RegistryAccess, Retry
 from stxbuildah.model.update import HostOptions
+from stxbuildah.model.value import Value
 from stxbuildah.model.wheelbuild import WheelSource
 
 
 @attrs.frozen(kw_only=True)
-class WheelsBuilder:
+class WheelsBuilder(Value):
     """The image that wheels are built in.
 
     Attributes:
@@ -28,7 +29,7 @@ class WheelsBuilder:
 
 
 @attrs.frozen(kw_only=True)
-class WheelLimits:
+class WheelLimits(Value):
     """What one build may take.
 
     Attributes:
@@ -43,7 +44,7 @@ class WheelLimits:
 
 
 @attrs.frozen(kw_only=True)
-class BuildRequires:
+class BuildRequires(Value):
     """Where the wheels come from that builds need.
 
     Attributes:
@@ -58,7 +59,7 @@ class BuildRequires:
 
 
 @attrs.frozen(kw_only=True)
-class FurtherWheels:
+class FurtherWheels(Value):
     """Wheels that are taken as they are, besides those of the lists.
 
     Attributes:
@@ -75,7 +76,7 @@ class FurtherWheels:
 
 
 @attrs.frozen(kw_only=True)
-class LockedSource:
+class LockedSource(Value):
     """What a wheel was made of.
 
     Attributes:
@@ -92,7 +93,7 @@ class LockedSource:
 
 
 @attrs.frozen(kw_only=True)
-class WheelsLock:
+class WheelsLock(Value):
     """The lock file of a run.
 
     Attributes:
@@ -105,7 +106,7 @@ class WheelsLock:
 
 
 @attrs.frozen(kw_only=True)
-class WheelsImage:
+class WheelsImage(Value):
     """What the image of a tarball is called.
 
     Attributes:
@@ -122,7 +123,7 @@ class WheelsImage:
 
 
 @attrs.frozen(kw_only=True)
-class WheelsRequest:
+class WheelsRequest(Value):
     """Everything that ``stxb wheels build`` was asked.
 
     Attributes:
@@ -173,7 +174,7 @@ class WheelsRequest:
 
 
 @attrs.frozen(kw_only=True)
-class WheelStep:
+class WheelStep(Value):
     """One wheel to be had.
 
     Attributes:
@@ -190,7 +191,7 @@ class WheelStep:
 
 
 @attrs.frozen(kw_only=True)
-class WheelsPlan:
+class WheelsPlan(Value):
     """What will be done.
 
     Attributes:
@@ -230,7 +231,7 @@ class WheelState(StrEnum):
 
 
 @attrs.frozen(kw_only=True)
-class WheelOutcome:
+class WheelOutcome(Value):
     """What came of one wheel.
 
     Attributes:
@@ -261,7 +262,7 @@ class WheelOutcome:
 
 
 @attrs.frozen(kw_only=True)
-class WheelsProgress:
+class WheelsProgress(Value):
     """How far a run is.
 
     Attributes:
@@ -282,7 +283,7 @@ class WheelsProgress:
 
 
 @attrs.frozen(kw_only=True)
-class WheelsResult:
+class WheelsResult(Value):
     """What came of a run.
 
     Attributes:
@@ -316,7 +317,7 @@ class WheelsResult:
 
 
 @attrs.frozen(kw_only=True)
-class WheelsLocked:
+class WheelsLocked(Value):
     """What came of locking.
 
     Attributes:
@@ -329,7 +330,7 @@ class WheelsLocked:
 
 
 @attrs.frozen(kw_only=True)
-class WheelsChecked:
+class WheelsChecked(Value):
     """What a tarball lacks.
 
     Attributes:

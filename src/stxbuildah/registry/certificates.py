@@ -12,6 +12,7 @@ import attrs
 
 from stxbuildah.errors import InputError
 from stxbuildah.model.settings import RegistryAccess
+from stxbuildah.model.value import Value
 
 if TYPE_CHECKING:
     import ssl
@@ -28,7 +29,7 @@ _SYSTEM_FOLDERS = (Path("/etc/containers/certs.d"), Path("/etc/docker/certs.d"))
 
 
 @attrs.frozen(kw_only=True)
-class Trust:
+class Trust(Value):
     """How the other side of a TLS connection is checked.
 
     Attributes:

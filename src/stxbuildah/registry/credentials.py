@@ -18,6 +18,7 @@ from stxbuildah import log
 from stxbuildah.engine.process import Runner
 from stxbuildah.errors import HostError, InputError
 from stxbuildah.model.settings import RegistryAccess
+from stxbuildah.model.value import Value
 
 _DOCKER_NAMES = frozenset({"docker.io", "registry-1.docker.io", "index.docker.io"})
 _DOCKER_KEY = "https://index.docker.io/v1/"
@@ -32,7 +33,7 @@ _MAXIMUM_BYTES = 4 * 2**20
 
 
 @attrs.frozen(kw_only=True)
-class Credentials:
+class Credentials(Value):
     """An account of a registry.
 
     Attributes:
@@ -47,7 +48,7 @@ class Credentials:
 
 
 @attrs.frozen(kw_only=True)
-class _Place:
+class _Place(Value):
     """A file of credentials: ``legacy`` for Docker's first format, ``named`` by what the user gave its name with."""
 
     path: Path

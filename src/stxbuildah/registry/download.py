@@ -14,6 +14,7 @@ from stxbuildah.engine.faults import FaultKind
 from stxbuildah.errors import InputError, StxbError
 from stxbuildah.model.descriptor import Descriptor
 from stxbuildah.model.reference import ImageReference
+from stxbuildah.model.value import Value
 from stxbuildah.registry.endpoint import Endpoint
 from stxbuildah.registry.fault import RegistryFault
 
@@ -26,7 +27,7 @@ _MOST_URLS = 4
 
 
 @attrs.frozen(kw_only=True)
-class Place:
+class Place(Value):
     """Where a blob may be read.
 
     Attributes:

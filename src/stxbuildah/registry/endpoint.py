@@ -4,6 +4,7 @@
 import attrs
 
 from stxbuildah.model.reference import is_loopback
+from stxbuildah.model.value import Value
 
 # Docker's registry has one name in references, credentials and certificates, and another one in the DNS.
 _DOCKER = "docker.io"
@@ -11,7 +12,7 @@ _DOCKER_HOST = "registry-1.docker.io"
 
 
 @attrs.frozen(kw_only=True)
-class Endpoint:
+class Endpoint(Value):
     """One repository of one registry.
 
     Attributes:

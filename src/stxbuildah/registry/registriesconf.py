@@ -12,6 +12,7 @@ import attrs
 
 from stxbuildah.errors import InputError
 from stxbuildah.model.reference import ImageReference
+from stxbuildah.model.value import Value
 from stxbuildah.registry.endpoint import Endpoint
 from stxbuildah.registry.registriesfile import Mirror, RegistryTable, Settings, merged, read_files
 
@@ -20,7 +21,7 @@ _ENFORCING = "enforcing"
 
 
 @attrs.frozen
-class Registries:
+class Registries(Value):
     """What all files of registries.conf together say.
 
     Attributes:

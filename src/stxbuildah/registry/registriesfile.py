@@ -9,6 +9,7 @@ import attrs
 
 from stxbuildah.errors import InputError, Problem, ProblemsError
 from stxbuildah.model.reference import ImageReference
+from stxbuildah.model.value import Value
 
 _SYSTEM_FILE = Path("etc/containers/registries.conf")
 _SYSTEM_FOLDER = Path("etc/containers/registries.conf.d")
@@ -18,7 +19,7 @@ _MODES = ("enforcing", "permissive", "disabled")
 
 
 @attrs.frozen(kw_only=True)
-class Mirror:
+class Mirror(Value):
     """A mirror of a registry or of a part of one.
 
     Attributes:
@@ -37,7 +38,7 @@ class Mirror:
 
 
 @attrs.frozen(kw_only=True)
-class RegistryTable:
+class RegistryTable(Value):
     """One ``[[registry]]``.
 
     Attributes:
@@ -58,7 +59,7 @@ class RegistryTable:
 
 
 @attrs.frozen(kw_only=True)
-class Settings:
+class Settings(Value):
     """What one file says, or several together.
 
     Attributes:
@@ -180,7 +181,7 @@ def parse_settings(content: Mapping[str, object], source: str, problems: list[Pr
 
 
 @attrs.frozen
-class _Reader:
+class _Reader(Value):
     """Reads one file; what is wrong is noted and read as if it were not there."""
 
     source: str

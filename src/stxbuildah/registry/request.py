@@ -8,6 +8,7 @@ import attrs
 
 from stxbuildah.engine.download import shown
 from stxbuildah.engine.faults import FaultKind
+from stxbuildah.model.value import Value
 from stxbuildah.registry.certificates import Trust
 from stxbuildah.registry.fault import RegistryFault
 
@@ -17,7 +18,7 @@ _PORTS = {"http": 80, "https": 443}
 
 
 @attrs.frozen(kw_only=True)
-class Request:
+class Request(Value):
     """One request.
 
     Attributes:

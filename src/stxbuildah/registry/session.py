@@ -20,6 +20,7 @@ from stxbuildah.engine.retry import pause
 from stxbuildah.errors import InterruptedByUserError
 from stxbuildah.model.reference import ImageReference
 from stxbuildah.model.settings import Proxies, RegistryAccess, Retry
+from stxbuildah.model.value import Value
 from stxbuildah.registry.endpoint import Endpoint
 from stxbuildah.registry.fault import RegistryFault
 from stxbuildah.registry.hosts import Hosts
@@ -44,7 +45,7 @@ _READING = frozenset({"GET", "HEAD"})
 
 
 @attrs.frozen(kw_only=True)
-class _Exchange:
+class _Exchange(Value):
     """A request as the client asked for it."""
 
     endpoint: Endpoint

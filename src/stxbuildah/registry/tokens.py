@@ -18,6 +18,7 @@ import attrs
 from stxbuildah.engine.download import shown
 from stxbuildah.engine.faults import FaultKind
 from stxbuildah.model.reference import is_loopback
+from stxbuildah.model.value import Value
 from stxbuildah.registry.credentials import Credentials
 from stxbuildah.registry.fault import RegistryFault
 
@@ -36,7 +37,7 @@ _TOKEN68 = re.compile(r"[A-Za-z0-9._~+/-]+=*[ \t]*(?=,|$)")
 
 
 @attrs.frozen(kw_only=True)
-class Challenge:
+class Challenge(Value):
     """One way to log in that a registry names.
 
     Attributes:
@@ -91,7 +92,7 @@ def _parameters(header: str, place: int) -> tuple[int, dict[str, str]]:
 
 
 @attrs.frozen(kw_only=True)
-class TokenRequest:
+class TokenRequest(Value):
     """What a token service is asked.
 
     Attributes:
@@ -106,7 +107,7 @@ class TokenRequest:
 
 
 @attrs.frozen(kw_only=True)
-class _Token:
+class _Token(Value):
     value: str = attrs.field(repr=False)
     until: float
 

@@ -21,6 +21,7 @@ from stxbuildah.layer.inflate import inflated
 from stxbuildah.model.descriptor import Descriptor, Document
 from stxbuildah.model.image import DOCKER_MANIFEST
 from stxbuildah.model.reference import ImageReference
+from stxbuildah.model.value import Value
 from stxbuildah.transport.archivefiles import ArchiveFiles, opened_archive
 from stxbuildah.transport.documents import MAXIMUM_DOCUMENT, shown, shown_list, text_of
 from stxbuildah.transport.files import read_file
@@ -31,7 +32,7 @@ MANIFEST_NAME = "manifest.json"
 
 
 @attrs.frozen(kw_only=True)
-class _Entry:
+class _Entry(Value):
     """One image of manifest.json: its configuration's file, its names, its layers' files."""
 
     config: str
@@ -40,7 +41,7 @@ class _Entry:
 
 
 @attrs.frozen(kw_only=True)
-class _Blob:
+class _Blob(Value):
     """What an image has in the archive, and where."""
 
     descriptor: Descriptor

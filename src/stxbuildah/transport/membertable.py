@@ -11,6 +11,7 @@ from stxbuildah.layer.bytestream import ByteStream
 from stxbuildah.layer.paxheader import pax_number
 from stxbuildah.layer.tarextension import Extension
 from stxbuildah.layer.tarfields import BLOCK, RawHeader, c_string, full_name, parse_number, split_header
+from stxbuildah.model.value import Value
 from stxbuildah.transport.files import file_chunks
 
 # An archive of images has three or four members a layer.
@@ -35,7 +36,7 @@ class MemberKind(StrEnum):
 
 
 @attrs.frozen(kw_only=True)
-class MemberPlace:
+class MemberPlace(Value):
     """One member of an archive.
 
     Attributes:

@@ -14,6 +14,7 @@ from stxbuildah.errors import InputError
 from stxbuildah.layer.documents import Json, encoded, parsed
 from stxbuildah.model.descriptor import Descriptor, Document, Platform
 from stxbuildah.model.image import DOCKER_MANIFEST, DOCKER_MANIFEST_LIST, OCI_INDEX, OCI_MANIFEST
+from stxbuildah.model.value import Value
 from stxbuildah.transport.documents import objects_of, shown_list, text_of
 
 _INDEXES = frozenset({OCI_INDEX, DOCKER_MANIFEST_LIST})
@@ -50,7 +51,7 @@ _MACHINES = {
 
 
 @attrs.frozen(kw_only=True)
-class IndexedImages:
+class IndexedImages(Value):
     """What an index lists, told apart.
 
     Attributes:
