@@ -65,6 +65,24 @@ def unmet(
     return tuple(sentences)
 
 
+def requiring(
+    distributions: Iterable[Distribution], environment: PythonEnvironment, name: NormalizedName
+) -> tuple[Distribution, ...]:
+    """Give the distributions that require another one, as ``pip show`` does ("Required-by"): extras do not count.
+
+    Args:
+        distributions: what is installed.
+        environment: the Python environment they are in; markers are evaluated for it.
+        name: what may be required.
+    """
+    return tuple(
+        one
+        for one in distributions
+        if one.name != name
+        and any(_applies(line, environment) for line in one.requires if _required_name(line) == name)
+    )
+
+
 def marker_environment(environment: PythonEnvironment) -> dict[str, str]:
     """Give the values of PEP 508's environment markers for an image's Python."""
     major, minor = environment.version
@@ -83,6 +101,22 @@ def marker_environment(environment: PythonEnvironment) -> dict[str, str]:
         "sys_platform": "linux" if major > 2 else "linux2",  # noqa: PLR2004 # Python 2 named the kernel's number
         "extra": "",
     }
+
+
+def _applies(line: str, environment: PythonEnvironment) -> bool:
+    """Tell whether a requirement counts in an environment; one that cannot be read does."""
+    if ";" not in line:
+        return True
+    if _OF_EXTRA.search(line):
+        return False
+    from packaging.markers import UndefinedEnvironmentName
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    try:
+        marker = Requirement(line).marker
+        return marker is None or marker.evaluate(dict(marker_environment(environment)))
+    except (InvalidRequirement, UndefinedEnvironmentName):
+        return True
 
 
 def _unmet_of(

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What follows the build of an image, in real containers."""
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import attrs
+import pytest
+
+from stxbuildah.errors import BuildError
+from stxbuildah.job.images.container import FinishedImage, ImageContainer
+from stxbuildah.job.images.postbuild import post_build
+from stxbuildah.model.imagebuild import PostBuild
+from stxbuildah.model.reference import ImageReference
+from tests.engine.conftest import EngineStore
+from tests.engine.images import image_with
+from tests.engine.imageworks import make_work, read_directives, stored
+from tests.engine.stxb import Images
+
+pytestmark = pytest.mark.engine
+
+SITE = "/usr/local/lib/python3.13/dist-packages"
+RECORD = "stx_demo.py,,\nstx_demo-1.0.dist-info/METADATA,,\nstx_demo-1.0.dist-info/RECORD,,\n"
+# Quotes, patterns, backslashes, what looks like variables, and an end with lines of its own.
+CUSTOMIZATION = f"""\
+set -e
+  printf %s "$BASH_EXECUTION_STRING" > /etc/customization
+pwd > "/etc/place"; id -u >> /etc/place
+printf '%s\\n' '*' "a\\\\b" \\* `echo "$((1 + 1))"` > /etc/words
+mkdir -p {SITE}/stx_demo-1.0.dist-info
+cd {SITE}
+touch stx_demo.py
+printf 'Metadata-Version: 2.1\\nName: stx-demo\\nVersion: 1.0\\n' > stx_demo-1.0.dist-info/METADATA
+printf %s '{RECORD}' > stx_demo-1.0.dist-info/RECORD
+
+"""
+COMMAND = """\
+! dpkg-query --show python3-pip && [[ ! -e /usr/local/lib/python3.13/dist-packages/stx_demo.py ]]
+status=$?
+printf %s "$BASH_EXECUTION_STRING" > /etc/command
+exit "$status"
+"""
+
+
+@attrs.define
+class Builds:
+    """Makes images by what follows a build alone."""
+
+    store: EngineStore
+    folder: Path
+    told: list[str] = attrs.field(factory=list)
+    lines: list[str] = attrs.field(factory=list)
+
+    def build(self, base: ImageReference, wanted: PostBuild) -> FinishedImage:
+        directives = read_directives(self.folder / "made.image", "BUILDER=docker\nLABEL=made\nDOCKER_CONTEXT=.\n")
+        work = make_work(
+            self.store, self.folder, attrs.evolve(directives, post_build=wanted), base=base,
+            tell=self.told.append, on_line=self.lines.append,
+        )  # fmt: skip
+        with ImageContainer.opened(work, work.base) as container:
+            post_build(container)
+            return container.finish(work.image.names.build, labels={}, created_by="stxb images made")
+
+
+@pytest.fixture
+def builds(stores: dict[str, EngineStore], tmp_path: Path) -> Builds:
+    return Builds(stores["overlay"], tmp_path)
+
+
+def settings(image: FinishedImage) -> dict[str, object]:
+    found: dict[str, object] = json.loads(image.image.documents.config)["config"]
+    return {name: value for name, value in found.items() if name != "Labels"}
+
+
+def test_everything_in_one_layer(builds: Builds, base_image: ImageReference, images: Images) -> None:
+    configured = configure(builds, base_image, ["--user", "nobody", "--workingdir", "/var/lib", "--cmd", "bash"])
+    wanted = PostBuild(
+        customization=CUSTOMIZATION, remove_python_packages=("pip", "stx_demo", "absent"), command=COMMAND
+    )
+    made = builds.build(configured, wanted)
+    before = stored(builds.store, configured)
+    config = json.loads(before.documents.config)
+    assert json.loads(made.image.documents.config)["rootfs"]["diff_ids"][:-1] == config["rootfs"]["diff_ids"]
+    assert settings(made) == {name: value for name, value in config["config"].items() if name != "Labels"}
+    assert settings(made)["User"] == "nobody"
+    assert [step for step in builds.told if "layer" not in step and "storing" not in step] == [
+        "running CUSTOMIZATION",
+        "removing the Python packages stx-demo 1.0 in /usr/local/lib/python3.13/dist-packages",
+        "removing python3-pip and running POSTBUILD_COMMAND",
+    ]
+    kept = r"POSTBUILD_REMOVE_PYTHON_PACKAGES: pip \S+ in /usr/lib/python3/dist-packages stays: .* package python3-pip"
+    assert [line for line in builds.lines if re.fullmatch(kept, line)]
+    with images.top_layer_tar(str(made.image.reference)) as layer:
+        texts = {name: layer.extractfile(f"etc/{name}") for name in ("customization", "command", "words", "place")}
+        found = {name: stream.read().decode() for name, stream in texts.items() if stream is not None}
+        names = layer.getnames()
+    assert found == {
+        "customization": CUSTOMIZATION, "command": COMMAND, "words": "*\na\\b\n*\n2\n", "place": "/var/lib\n0\n",
+    }  # fmt: skip
+    assert not [name for name in names if name.startswith(("run", "tmp", "var/log", "usr/local"))]
+    assert "usr/bin/.wh.pip3" in names
+    assert made.packages.deb is not None
+    assert not [line for line in made.packages.deb if line.startswith("python3-pip ")]
+
+
+def configure(builds: Builds, image: ImageReference, options: Sequence[str]) -> ImageReference:
+    run = builds.store.runner.run
+    name = run(["buildah", "from", "--pull-never", str(image)]).stdout.decode().strip()
+    run(["buildah", "config", *options, name])
+    run(["buildah", "commit", "--quiet", name, "localhost/tests/configured:1"])
+    run(["buildah", "rm", name])
+    return ImageReference.parse("localhost/tests/configured:1")
+
+
+def test_what_others_need_is_not_removed(builds: Builds, base_image: ImageReference) -> None:
+    # As dpkg itself would have written it.
+    stanza = "Package: stx-tool\nStatus: install ok installed\nMaintainer: x <x@example.org>\nArchitecture: all\n"
+    stanza += "Version: 1\nDepends: python3-pip\nDescription: needs it\n"
+    wanted = PostBuild(
+        customization=f"echo >> /var/lib/dpkg/status && printf '{stanza}' >> /var/lib/dpkg/status",
+        remove_os_packages=("absent", "python3-pip"), command="touch /etc/never",
+    )  # fmt: skip
+    with pytest.raises(BuildError) as caught:
+        builds.build(base_image, wanted)
+    file = builds.folder / "made.image"
+    assert caught.value.message == (
+        f"POSTBUILD_REMOVE_OS_PACKAGES of {file}: python3-pip could not be removed: stx-tool needs python3-pip"
+    )
+    assert 'POSTBUILD_REMOVE_OS_PACKAGES="" keeps all' in caught.value.hint
+    assert caught.value.details
+
+
+def test_a_command_that_fails(builds: Builds, base_image: ImageReference) -> None:
+    wanted = PostBuild(customization="echo on the way; echo and out >&2; exit 7", remove_os_packages=())
+    with pytest.raises(BuildError) as caught:
+        builds.build(base_image, wanted)
+    assert caught.value.message == f"CUSTOMIZATION of {builds.folder / 'made.image'} ended with exit status 7"
+    assert {"on the way", "and out"} <= set(caught.value.details)
+
+
+def test_what_no_argument_can_carry(builds: Builds, base_image: ImageReference, images: Images) -> None:
+    byte = b"\xff".decode(errors="surrogateescape")
+    command = f"# {'long ' * 40_000}\nprintf '{byte}' > /etc/byte\n"
+    made = builds.build(
+        base_image, PostBuild(remove_python_packages=("absent",), remove_os_packages=(), command=command)
+    )
+    with images.top_layer_tar(str(made.image.reference)) as layer:
+        stream = layer.extractfile("etc/byte")
+        assert stream is not None
+        assert (stream.read(), layer.getnames()) == (b"\xff", ["etc", "etc/byte"])
+
+
+def test_nothing_to_do_starts_nothing(builds: Builds, base_image: ImageReference) -> None:
+    made = builds.build(base_image, PostBuild(remove_python_packages=("absent",), remove_os_packages=("absent",)))
+    before = json.loads(stored(builds.store, base_image).documents.config)
+    assert json.loads(made.image.documents.config)["rootfs"] == before["rootfs"]
+    assert builds.told == ["storing the image"]
+
+
+def test_an_image_without_a_shell(builds: Builds) -> None:
+    base = ImageReference.parse("localhost/tests/without-shell:1")
+    builds.store.store.import_image(image_with(builds.folder / "without-shell", "only this"), base)
+    builds.build(base, PostBuild(command="touch /etc/never"))
+    assert builds.told == ["storing the image"]
+    assert "the image has no shell: nothing is removed from it after the build, and no command is run" in builds.lines
+    with pytest.raises(BuildError, match="is a command for bash, and the image has none"):
+        builds.build(base, PostBuild(customization="true"))
