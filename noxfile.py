@@ -18,7 +18,7 @@ nox.options.reuse_venv = "yes"
 TOGETHER = ("--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile")
 ROOT = Path(__file__).resolve().parent
 PROGRAMS = ("src", "tests", "benchmarks", "noxfile.py")
-SCRIPTS = ("bootstrap", ".ci/run", "demo/demo")
+SCRIPTS = ("bootstrap", ".ci/run", "demo/demo", "src/stxbuildah/engine/there/ship.sh")
 
 
 def requirements(*groups: str) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from stxbuildah.model.host import HostReport
     from stxbuildah.model.imagebuild import ImageSelection, ReadDirectives, SelectionRequest
     from stxbuildah.model.retag import RetagEntry, RetagRequest, TagCheck, TagResult
+    from stxbuildah.model.ship import Shipped, ShipPlan, ShipProgress, ShipRequest
     from stxbuildah.model.transfer import CarriedImage, Saved, SaveRequest
     from stxbuildah.model.wheelbuild import WheelSource
     from stxbuildah.model.wheelsrun import (
@@ -32,12 +33,8 @@ if TYPE_CHECKING:
     )
 
 
-def _silent(sentence: str) -> None:
-    del sentence
-
-
-def _silent_about(progress: "WheelsProgress") -> None:
-    del progress
+def _silent(news: object) -> None:
+    del news
 
 
 def update_target(request: UpdateRequest) -> ImageReference:
@@ -155,9 +152,7 @@ def plan_wheels(request: "WheelsRequest") -> "WheelsPlan":
     return job.plan(request)
 
 
-def build_wheels(
-    request: "WheelsRequest", on_progress: "Callable[[WheelsProgress], None]" = _silent_about
-) -> "WheelsResult":
+def build_wheels(request: "WheelsRequest", on_progress: "Callable[[WheelsProgress], None]" = _silent) -> "WheelsResult":
     """Build the wheels of a list, and pack them when that is asked for.
 
     Args:
@@ -175,9 +170,7 @@ def build_wheels(
     return job.run(request, on_progress)
 
 
-def lock_wheels(
-    request: "WheelsRequest", on_progress: "Callable[[WheelsProgress], None]" = _silent_about
-) -> "WheelsLocked":
+def lock_wheels(request: "WheelsRequest", on_progress: "Callable[[WheelsProgress], None]" = _silent) -> "WheelsLocked":
     """Write the lock file of lists of wheels: what each is made of, fetched, with digest or commit.
 
     Raises:
@@ -267,6 +260,30 @@ def load(file: Path, host: HostOptions) -> "tuple[CarriedImage, ...]":
     from stxbuildah.job import transfer as job
 
     return job.load(file, host)
+
+
+def plan_ship(request: "ShipRequest") -> "ShipPlan":
+    """Say what ``ship`` would send; nothing is changed on either machine.
+
+    Raises:
+        StxbError: an image is missing, or the other machine cannot be asked.
+    """
+    from stxbuildah.job import ship as job
+
+    return job.plan(request)
+
+
+def ship(
+    request: "ShipRequest", say: Callable[[str], None] = _silent, follow: "Callable[[ShipProgress], None]" = _silent
+) -> "Shipped":
+    """Bring images of the local store to another machine by ssh.
+
+    Raises:
+        StxbError: it could not be done; what was sent waits there, and the next run goes on.
+    """
+    from stxbuildah.job import ship as job
+
+    return job.run(request, say, follow)
 
 
 def check_retags(request: "RetagRequest") -> "tuple[TagCheck, ...]":

@@ -27,6 +27,7 @@ COMMANDS = {
     "load": ("stxbuildah.cli.load", "Load the images of an archive into the local store."),
     "retag": ("stxbuildah.cli.retag", "Promote tags by tag-management files, inside the registry."),
     "save": ("stxbuildah.cli.save", "Write images to an archive, to be carried to another machine."),
+    "ship": ("stxbuildah.cli.ship", "Bring images to another machine by ssh, only the layers that it lacks."),
     "update": ("stxbuildah.cli.update", "Change an image by one thin layer: wheels, packages, a script."),
     "wheels": ("stxbuildah.cli.wheels", "Build the Python wheels of a wheels.cfg, and pack them into a tarball."),
 }

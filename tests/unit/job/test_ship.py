@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What another machine says of itself, what follows from it, and the archive that is put together there."""
+
+import hashlib
+import io
+import json
+import tarfile
+
+import pytest
+
+from stxbuildah.errors import BuildError, InputError
+from stxbuildah.job.ship import planned
+from stxbuildah.job.shiplayers import ArchivedImage, archive_frame, plain_manifest
+from stxbuildah.job.shipthere import Answer, Part, read_answer
+from stxbuildah.model.image import ImageDocuments
+from stxbuildah.model.reference import ImageReference
+from stxbuildah.model.ship import EngineThere, ShipRequest, ShipState, SshDestination
+from stxbuildah.model.stored import StoredImage
+from stxbuildah.model.transfer import Packing
+
+A, B, C = "a" * 64, "b" * 64, "c" * 64
+NAME = "localhost/stx-nova:1"
+CONFIG = json.dumps({"rootfs": {"diff_ids": [f"sha256:{A}", f"sha256:{B}", f"sha256:{A}"]}}).encode()
+IMAGE = StoredImage(reference=ImageReference.parse(NAME), documents=ImageDocuments(manifest=b"{}", config=CONFIG))
+
+
+def test_an_answer_is_read() -> None:
+    text = f"""\
+Welcome to controller-0
+engine podman
+tool gzip
+image sha256:{A} name:localhost/x:1 name:localhost/y:1 layer:sha256:{B}
+image {B}
+image nonsense layer:sha256:{C}
+blob {A} 12
+blob ../../etc/passwd 12
+part {C} 5 {B}
+end
+"""
+    assert read_answer(text, "there") == Answer(
+        engine=EngineThere.PODMAN,
+        tools=frozenset({Packing.GZIP}),
+        names={"localhost/x:1": A, "localhost/y:1": A},
+        images=frozenset({A, B}),
+        layers=frozenset({f"sha256:{B}"}),
+        blobs={A: 12},
+        parts={C: Part(size=5, digest=B)},
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["", "engine podman\n", "end\n", "engine vmware\nend\n", "engine podman\nengine docker\nend"]
+)
+def test_no_answer_is_said(text: str) -> None:
+    with pytest.raises(BuildError, match="there did not say what it has"):
+        read_answer(text, "there")
+
+
+def plan_of(answer: Answer, packing: Packing | None = None) -> tuple[ShipState, tuple[str, ...], Packing]:
+    request = ShipRequest(images=(IMAGE.reference,), destination=SshDestination(host="controller-0"), packing=packing)
+    made = planned(request, {NAME: IMAGE}, answer)
+    [image] = made.images
+    return image.state, image.lacking, made.packing
+
+
+def test_what_is_sent_follows_from_what_is_there() -> None:
+    podman, docker = Answer(engine=EngineThere.PODMAN), Answer(engine=EngineThere.DOCKER)
+    assert plan_of(podman) == (ShipState.SEND, (f"sha256:{A}", f"sha256:{B}"), Packing.NONE)
+    known = Answer(engine=EngineThere.PODMAN, layers=frozenset({f"sha256:{A}"}), tools=frozenset({Packing.GZIP}))
+    assert plan_of(known) == (ShipState.SEND, (f"sha256:{B}",), Packing.GZIP)
+    # docker knows the layer as well, and takes whole archives only; what waits there need not travel.
+    assert plan_of(Answer(engine=EngineThere.DOCKER, layers=known.layers))[1] == (f"sha256:{A}", f"sha256:{B}")
+    assert plan_of(Answer(engine=EngineThere.DOCKER, blobs={A: 3}))[1] == (f"sha256:{B}",)
+    there = frozenset({IMAGE.image_id})
+    assert plan_of(Answer(engine=EngineThere.DOCKER, images=there))[:2] == (ShipState.TAG, ())
+    named = Answer(engine=EngineThere.PODMAN, images=there, names={NAME: IMAGE.image_id})
+    assert plan_of(named)[:2] == (ShipState.PRESENT, ())
+    with pytest.raises(InputError, match="there is no zstd on ssh://controller-0"):
+        plan_of(docker, Packing.ZSTD)
+
+
+def test_a_frame_and_the_layers_are_an_archive() -> None:
+    layers = {hashlib.sha256(data).hexdigest(): data for data in (b"", b"x" * 512, b"y" * 700)}
+    sizes = [(digest, len(data)) for digest, data in layers.items()]
+    image = ArchivedImage(
+        names=(NAME, "localhost/stx-nova:2"), image_id=IMAGE.image_id, config=CONFIG, layers=(*layers,)
+    )
+    frame = archive_frame((image,), sizes)
+    pieces = [
+        frame[512 * number : 512 * (number + 1)] + data + bytes(-len(data) % 512)
+        for number, data in enumerate(layers.values())
+    ]
+    archive = b"".join(pieces) + frame[512 * len(layers) :]
+    with tarfile.open(fileobj=io.BytesIO(archive), mode="r:") as tar:
+        members = {member.name: file.read() for member in tar if (file := tar.extractfile(member)) is not None}
+    assert json.loads(members.pop("manifest.json")) == [
+        {
+            "Config": f"{IMAGE.image_id}.json",
+            "RepoTags": [NAME, "localhost/stx-nova:2"],
+            "Layers": [f"{digest}.tar" for digest in layers],
+        }
+    ]
+    assert members == {f"{IMAGE.image_id}.json": CONFIG, **{f"{digest}.tar": data for digest, data in layers.items()}}
+
+
+def test_a_layer_too_large_for_a_frame_is_said() -> None:
+    with pytest.raises(BuildError, match="more than 8 GiB"):
+        archive_frame((), [(A, 8 << 30)])
+
+
+def test_a_manifest_names_plain_layers() -> None:
+    manifest = json.loads(plain_manifest(CONFIG, [(A, 3), (B, 4)]))
+    assert manifest["config"]["digest"] == f"sha256:{IMAGE.image_id}"
+    assert [(layer["digest"], layer["size"]) for layer in manifest["layers"]] == [
+        (f"sha256:{A}", 3),
+        (f"sha256:{B}", 4),
+    ]
