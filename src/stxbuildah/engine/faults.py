@@ -23,6 +23,7 @@ from stxbuildah.errors import (
     RegistryError,
     StxbError,
 )
+from stxbuildah.model.value import Value
 
 
 class FaultKind(StrEnum):
@@ -65,7 +66,7 @@ _ENDING_SIGNALS = frozenset({1, 2, 15})
 
 
 @attrs.frozen(kw_only=True)
-class Fault:
+class Fault(Value):
     """Why a program failed.
 
     Attributes:
@@ -282,7 +283,7 @@ _FULL_FOLDERS = "the image store's folder (podman info names it: graphRoot) or i
 
 
 @attrs.frozen
-class _Told:
+class _Told(Value):
     error: type[StxbError]
     sentence: str
     hint: str = ""

@@ -17,10 +17,11 @@ from stxbuildah.engine.versions import Package, Version, installed_package, pars
 from stxbuildah.errors import StxbError
 from stxbuildah.model.host import UserChoices
 from stxbuildah.model.settings import HostChoices
+from stxbuildah.model.value import Value
 
 
 @attrs.frozen(kw_only=True)
-class Findings:
+class Findings(Value):
     """What was read and tried.
 
     Attributes:

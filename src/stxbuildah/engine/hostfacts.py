@@ -10,6 +10,7 @@ from pathlib import Path
 import attrs
 
 from stxbuildah.engine.hostcache import PROGRAMS, find_program
+from stxbuildah.model.value import Value
 
 ENOUGH_IDENTITIES = 65536
 # Numbers of capabilities(7).
@@ -18,7 +19,7 @@ CAP_MKNOD = 27
 
 
 @attrs.frozen(kw_only=True)
-class HostFacts:
+class HostFacts(Value):
     """A machine as one account sees it.
 
     Attributes:

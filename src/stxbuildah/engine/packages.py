@@ -10,6 +10,7 @@ import attrs
 from stxbuildah.engine.process import Completed
 from stxbuildah.errors import BuildError, InputError
 from stxbuildah.model.tree import FileTree, Kind
+from stxbuildah.model.value import Value
 
 # Where package managers are looked for; links are not followed, so that none of them can lead out of the image.
 _FOLDERS = ("/usr/bin", "/bin", "/usr/local/bin")
@@ -52,7 +53,7 @@ _YUM_UNMET = re.compile(r"^\s+Requires: (?P<need>\S.*?)\s*$")
 
 
 @attrs.frozen(kw_only=True)
-class PackageManager:
+class PackageManager(Value):
     """A package manager that an image has.
 
     Attributes:

@@ -22,6 +22,7 @@ from typing import IO, TYPE_CHECKING
 import attrs
 
 from stxbuildah.errors import HostError, StxbError
+from stxbuildah.model.value import Value
 
 if TYPE_CHECKING:
     from stxbuildah.engine.children import Children
@@ -49,7 +50,7 @@ ALLOWED_VARIABLES = frozenset(
 
 
 @attrs.frozen(kw_only=True)
-class Completed:
+class Completed(Value):
     """A program that has ended.
 
     Attributes:
@@ -118,7 +119,7 @@ def redact(text: str, secrets: Sequence[str]) -> str:
 
 
 @attrs.frozen(kw_only=True)
-class Runner:
+class Runner(Value):
     """Runs programs in one environment.
 
     Attributes:

@@ -25,6 +25,7 @@ from stxbuildah.model.image import ImageDocuments
 from stxbuildah.model.reference import ImageReference
 from stxbuildah.model.settings import RegistryAccess, Retry
 from stxbuildah.model.stored import ListedImage, StoredImage, digest_of, stored_names
+from stxbuildah.model.value import Value
 
 Result = TypeVar("Result")
 
@@ -41,7 +42,7 @@ class Presence(StrEnum):
 
 
 @attrs.frozen(kw_only=True)
-class RegistryAnswer:
+class RegistryAnswer(Value):
     """What a registry said when it was asked for an image.
 
     Attributes:
@@ -56,7 +57,7 @@ class RegistryAnswer:
 
 
 @attrs.frozen(kw_only=True)
-class Store:
+class Store(Value):
     """The local store and the registries around it.
 
     Attributes:

@@ -19,6 +19,7 @@ import attrs
 from stxbuildah.engine.hostcache import find_program
 from stxbuildah.engine.process import ALLOWED_VARIABLES, Runner
 from stxbuildah.errors import HostError, StxbError
+from stxbuildah.model.value import Value
 
 SECONDS = 60.0
 # What buildah and mount say after the line that tells what went wrong.
@@ -31,7 +32,7 @@ _TOP_FOLDERS = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32")
 
 
 @attrs.frozen(kw_only=True)
-class Outcome:
+class Outcome(Value):
     """How a trial ended.
 
     Attributes:
@@ -44,7 +45,7 @@ class Outcome:
 
 
 @attrs.frozen(kw_only=True)
-class Trials:
+class Trials(Value):
     """Programs to try and a folder to try them in; made by ``opened_trials``.
 
     Attributes:

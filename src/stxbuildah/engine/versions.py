@@ -11,6 +11,7 @@ import attrs
 
 from stxbuildah.engine.process import Runner
 from stxbuildah.errors import StxbError
+from stxbuildah.model.value import Value
 
 Version: TypeAlias = tuple[int, ...]
 
@@ -34,7 +35,7 @@ def version_text(version: Version) -> str:
 
 
 @attrs.frozen(kw_only=True)
-class Hole:
+class Hole(Value):
     """A known hole of buildah.
 
     Attributes:
@@ -98,7 +99,7 @@ def open_holes(version: Version, patched: Iterable[str] = ()) -> tuple[Hole, ...
 
 
 @attrs.frozen(kw_only=True)
-class Package:
+class Package(Value):
     """What the distribution says of the package that a program came in.
 
     Attributes:

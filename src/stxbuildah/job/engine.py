@@ -18,12 +18,13 @@ from stxbuildah.model.host import UserChoices
 from stxbuildah.model.reference import ImageReference
 from stxbuildah.model.settings import HostChoices, RegistryAccess, Retry, Storage
 from stxbuildah.model.update import HostOptions
+from stxbuildah.model.value import Value
 
 TEMPORARY_NAME = "localhost/stxb-temporary"
 
 
 @attrs.frozen(kw_only=True)
-class Engine:
+class Engine(Value):
     """Everything a job needs to reach programs, images and folders.
 
     Attributes:
@@ -44,7 +45,7 @@ class Engine:
 
 
 @attrs.frozen(kw_only=True)
-class Cleaned:
+class Cleaned(Value):
     """What killed runs left behind.
 
     Attributes:

@@ -8,13 +8,14 @@ from pathlib import Path
 import attrs
 
 from stxbuildah.errors import InputError
+from stxbuildah.model.value import Value
 
 MOUNT_POINT = "/image-update"
 _PLACES = ("extras", "pip-packages/wheels", "dist-packages")
 
 
 @attrs.frozen
-class Staging:
+class Staging(Value):
     """Copies of what the container may see; the user's own files are never mounted.
 
     Attributes:

@@ -14,6 +14,7 @@ import attrs
 
 from stxbuildah import log
 from stxbuildah.errors import DiskFullError, HostError, InputError
+from stxbuildah.model.value import Value
 
 _WORK_PREFIX = "stxb-"
 _KEPT_PREFIX = "kept-"
@@ -23,7 +24,7 @@ TEMPORARY_IMAGES = "temporary-images"
 
 
 @attrs.frozen(kw_only=True)
-class Folders:
+class Folders(Value):
     """Where this program keeps what is not the user's output.
 
     Attributes:
@@ -106,6 +107,15 @@ def lists_of_temporary_images(folder: Path) -> tuple[Path, ...]:
     """Give the files of a work folder, and of those in it, that name images which its run put into the local store."""
     places = (folder / TEMPORARY_IMAGES, *sorted(folder.glob(f"*/{TEMPORARY_IMAGES}")))
     return tuple(place for place in places if place.exists())
+
+
+def living_work_folders(folders: Folders) -> tuple[Path, ...]:
+    """Give the work folders of runs that go on."""
+    if not folders.work.is_dir():
+        return ()
+    return tuple(
+        folder for folder in sorted(folders.work.glob(f"{_WORK_PREFIX}*")) if folder.is_dir() and _in_use(folder)
+    )
 
 
 def remove_plain_orphans(folders: Folders) -> None:
