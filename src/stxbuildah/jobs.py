@@ -15,7 +15,8 @@ from stxbuildah.model.update import HostOptions, UpdatePlan, UpdateRequest, Upda
 
 if TYPE_CHECKING:
     from stxbuildah.job.engine import Cleaned
-    from stxbuildah.model.base import BasePlan, BaseRequest, BaseResult
+    from stxbuildah.model.base import BaseRequest
+    from stxbuildah.model.baseplan import BasePlan, BaseResult
     from stxbuildah.model.comparison import Comparison, ImageFacts, LookRequest
     from stxbuildah.model.host import HostReport
     from stxbuildah.model.imagebuild import ImageSelection, ReadDirectives, SelectionRequest
@@ -116,7 +117,7 @@ def plan_base(request: "BaseRequest") -> "BasePlan":
 
 
 def build_base(request: "BaseRequest", say: Callable[[str], None] = _silent) -> "BaseResult":
-    """Make a base image from a distribution's packages, without any other image.
+    """Make a base image from a distribution's packages, or of an image of a registry.
 
     Args:
         request: what to make.

@@ -285,7 +285,7 @@ def test_what_is_shown_and_what_is_written(small: Stxb) -> None:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("--os", "centos", "--os-codename", "7"), "no recipe makes a base image of centos 7"),
+        (("--os", "arch", "--os-codename", "7"), "no recipe makes a base image of arch 7"),
         (("--os", "debian", "--os-codename", "trixie", "--repo", "nonsense"), "is no sources.list line"),
         (("--os", "debian", "--os-codename", "trixie", "--local"), "REPOMGR_DEPLOY_URL"),
         (("--os", "debian", "--os-codename", "trixie", "--config-file", "none.cfg"), "none.cfg cannot be read"),

@@ -6,7 +6,7 @@ import json
 import click
 
 from stxbuildah.cli.report import size_text
-from stxbuildah.model.base import BasePlan, BaseResult
+from stxbuildah.model.baseplan import BasePlan, BaseResult
 
 
 def plan_text(plan: BasePlan) -> str:
@@ -14,6 +14,8 @@ def plan_text(plan: BasePlan) -> str:
     system = plan.system
     lines = [f"system  {system.os} {system.codename} {system.version} {system.arch}"]
     lines += [f"name    {reference}" for reference in plan.references]
+    if plan.from_image is not None:
+        lines.append(f"from    {plan.from_image}")
     lines.append("steps")
     for number, step in enumerate(plan.steps, 1):
         lines.append(f"  {number}. {step.action}: {step.reason}")
@@ -33,8 +35,9 @@ def plan_json(plan: BasePlan) -> str:
                 "version": system.version,
             },
             "references": [str(reference) for reference in plan.references],
-            "packages": list(plan.packages),
-            "files": [path for path, _ in plan.files],
+            "from": str(plan.from_image) if plan.from_image else None,
+            "packages": [*plan.first_packages, *plan.packages],
+            "files": [path for path, _ in plan.origin.files],
             "labels": dict(plan.labels),
             "steps": [
                 {"action": step.action, "subjects": list(step.subjects), "reason": step.reason} for step in plan.steps
@@ -59,6 +62,7 @@ def result_json(result: BaseResult) -> str:
             "references": [str(reference) for reference in result.references],
             "digest": result.digest,
             "pushed": result.pushed,
+            "from": {"image": str(result.base), "digest": result.base_digest} if result.base else None,
             "layer": {
                 "digest": layer.digest,
                 "diff_id": layer.diff_id,
@@ -76,7 +80,9 @@ def result_json(result: BaseResult) -> str:
 def summary(result: BaseResult) -> None:
     """Show what was made, on standard error."""
     layer = result.layer
+    on_top = f" on {result.base}" if result.base else ""
+    sizes = f"{size_text(layer.size)} ({size_text(layer.uncompressed_size)} unpacked)"
     click.echo(
-        f"  one layer: {size_text(layer.size)} ({size_text(layer.uncompressed_size)} unpacked), {result.paths} paths",
+        f"  one layer{on_top}: {sizes}, {result.paths} paths",
         err=True,
     )

@@ -2,26 +2,27 @@
 """From the values of the options of ``stxb base`` to a request."""
 
 import os
+import platform
+import re
 from pathlib import Path
 from typing import Any
 
 from stxbuildah.cli import options
-from stxbuildah.errors import InputError
+from stxbuildah.errors import Problem, ProblemsError
 from stxbuildah.model.base import BaseContent, BaseNaming, BaseRequest, BaseSystem, BuildVariables
 from stxbuildah.model.layer import Compression
-from stxbuildah.model.update import HostOptions
+from stxbuildah.model.update import HostOptions, PullPolicy
+
+_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
 
 
 def make_request(given: dict[str, Any]) -> BaseRequest:
     """Make the request from click's values.
 
     Raises:
-        InputError: options that exclude each other, or SOURCE_DATE_EPOCH is no whole number.
+        InputError: a variable has no name, or SOURCE_DATE_EPOCH is no whole number.
     """
-    if given["packages"] and given["minimal"]:
-        raise InputError("--packages and --minimal exclude each other")
-    packages = [name for text in given["packages"] for name in text.replace(",", " ").split()]
-    repositories = os.environ.get("MY_REPO")
+    checkout = os.environ.get("MY_REPO")
     return BaseRequest(
         system=BaseSystem(
             os=given["os_name"].lower(), codename=given["os_codename"].lower(), arch=given["os_arch"],
@@ -32,25 +33,51 @@ def make_request(given: dict[str, Any]) -> BaseRequest:
             latest_tag=given["latest_tag"], registry=given["registry"], user=given["user"], account=options.account(),
         ),
         content=BaseContent(
+            from_image=given["from_image"], pull=PullPolicy(given["pull"]) if given["pull"] else None,
+            build_ca_bundle=given["build_ca_bundle"],
             repositories=given["repositories"], local=given["local"], publish_url=given["repomgr_publish_url"],
-            private=given["private_repos"], mirror=given["mirror"], security_mirror=given["security_mirror"],
-            packages=tuple(packages) if given["packages"] else None, minimal=given["minimal"],
+            templates=given["templates"], build_layers=_words(given["build_layers"]),
+            private=given["private_repos"] or not given["publish_repos"],
+            mirror=given["mirror"], security_mirror=given["security_mirror"],
+            packages=_words(given["packages"]) if given["packages"] else None, minimal=given["minimal"],
         ),
         config_file=given["config_file"],
-        config_folder=Path(repositories, "build-tools", "build-docker-images") if repositories else Path(),
+        config_folder=Path(checkout, "build-tools", "build-docker-images") if checkout else Path(),
+        roots=given["roots"] or ((Path(checkout),) if checkout and Path(checkout).is_dir() else ()),
         proxy=given["proxy"],
-        variables=BuildVariables(
-            snapshot=os.environ.get("DEBIAN_SNAPSHOT", ""),
-            security_snapshot=os.environ.get("DEBIAN_SECURITY_SNAPSHOT", ""),
-            distribution=os.environ.get("DEBIAN_DISTRIBUTION", ""),
-            repomgr_url=os.environ.get("REPOMGR_DEPLOY_URL", ""),
-            repomgr_origin=os.environ.get("REPOMGR_ORIGIN", ""),
+        variables=_variables(given),
+        host=HostOptions(
+            storage=options.storage(given["root"], given["runroot"], given["storage_driver"]),
+            isolation=given["isolation"] or "", network=given["network"], proxies=options.proxies("", "", ""),
         ),
-        host=HostOptions(storage=options.storage(given["root"], given["runroot"], given["storage_driver"])),
         access=options.registry_access(given),
         retry=options.retry(given["attempts"], given["retry_delay"]),
         push=given["push"], clean=given["clean"], keep=given["keep"],
         compression=Compression(given["compression_format"]),
         labels=options.key_values(given["labels"], "--label"),
         source_date_epoch=options.source_date_epoch(),
+    )  # fmt: skip
+
+
+def _words(texts: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name for text in texts for name in text.replace(",", " ").split())
+
+
+def _variables(given: dict[str, Any]) -> BuildVariables:
+    """Take the build's variables from the options, else from the environment."""
+    named = dict(options.key_values(given["variables"], "--var"))
+    wrong = [name for name in named if not _VARIABLE.fullmatch(name)]
+    if wrong:
+        message = "is no variable's name: capital letters, digits and underscores"
+        raise ProblemsError([Problem("command line", f"--var {name!r} {message}") for name in wrong])
+
+    def value(name: str) -> str:
+        return named.pop(name, os.environ.get(name, ""))
+
+    return BuildVariables(
+        snapshot=value("DEBIAN_SNAPSHOT"), security_snapshot=value("DEBIAN_SECURITY_SNAPSHOT"),
+        distribution=value("DEBIAN_DISTRIBUTION"), repomgr_url=value("REPOMGR_DEPLOY_URL"),
+        repomgr_origin=value("REPOMGR_ORIGIN"), workspace=value("MY_WORKSPACE"), checkout=value("MY_REPO"),
+        hostname=given["hostname"] or os.environ.get("HOSTNAME") or platform.node(),
+        further=tuple(sorted(named.items())),
     )  # fmt: skip

@@ -17,7 +17,7 @@ class BaseConfig:
         user: account in the registry.
         proxy: proxy for downloads.
         registry: registry.
-        repositories: sources.list lines, one for each ``repo=``.
+        repositories: sources.list lines, or ``name,url``, one for each ``repo=``.
     """
 
     version: str = ""
@@ -27,9 +27,12 @@ class BaseConfig:
     repositories: tuple[str, ...] = ()
 
 
-def default_config_name(os: str, codename: str, stream: str) -> str:
-    """Give the name of the configuration file that is read when none is named."""
-    return f"base-image-build-{os}-{codename}-{stream}.cfg"
+def default_config_names(os: str, codename: str, stream: str) -> tuple[str, ...]:
+    """Give the names of the configuration file that is read when none is named: the first that is there.
+
+    The second is that of before releases were part of it, which checkouts still have for CentOS.
+    """
+    return (f"base-image-build-{os}-{codename}-{stream}.cfg", f"base-image-build-{os}-{stream}.cfg")
 
 
 def parse_base_config(text: str, source: str) -> BaseConfig:

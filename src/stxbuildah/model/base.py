@@ -1,19 +1,49 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What ``stxb base`` is asked, what it plans, and what it gives back."""
+"""What ``stxb base`` is asked, and what the image that it makes is called."""
 
 from pathlib import Path
 
 import attrs
 
 from stxbuildah.errors import InputError
-from stxbuildah.model.layer import Compression, LayerBlob
+from stxbuildah.model.layer import Compression
 from stxbuildah.model.reference import ImageReference
 from stxbuildah.model.settings import RegistryAccess, Retry
 from stxbuildah.model.target import check_owner
-from stxbuildah.model.update import HostOptions
+from stxbuildah.model.update import HostOptions, PullPolicy
 
 # Of this system alone the images also keep the names of before systems and architectures were part of the tag.
 LEGACY_SYSTEM = ("debian", "bullseye", "amd64")
+# The kernel's name of a machine, Debian's name of its architecture, and what images call it: name and variant.
+_ARCHITECTURES = (
+    ("x86_64", "amd64", "amd64", ""),
+    ("aarch64", "arm64", "arm64", "v8"),
+    ("armv7l", "armhf", "arm", "v7"),
+    ("i686", "i386", "386", ""),
+    ("ppc64le", "ppc64el", "ppc64le", ""),
+    ("riscv64", "riscv64", "riscv64", ""),
+    ("s390x", "s390x", "s390x", ""),
+)
+KNOWN_ARCHITECTURES = tuple(debian for _, debian, _, _ in _ARCHITECTURES)
+
+
+def architecture_of(machine: str) -> str:
+    """Give Debian's name for a machine as the kernel calls it; empty when it is not known."""
+    return next((debian for kernel, debian, _, _ in _ARCHITECTURES if kernel == machine), "")
+
+
+def image_platform(architecture: str) -> tuple[str, str]:
+    """Give what images call an architecture of Debian's: name and variant, which may be empty.
+
+    Raises:
+        InputError: it is not known.
+    """
+    for _, debian, name, variant in _ARCHITECTURES:
+        if debian == architecture:
+            return name, variant
+    raise InputError(
+        f"the architecture {architecture} is not known", hint=f"--os-arch is one of {', '.join(KNOWN_ARCHITECTURES)}"
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -26,6 +56,10 @@ class BuildVariables:
         distribution: DEBIAN_DISTRIBUTION, the suite of the build's own repositories.
         repomgr_url: REPOMGR_DEPLOY_URL, where the build's own repositories are while it runs.
         repomgr_origin: REPOMGR_ORIGIN, the origin that their release files name.
+        workspace: MY_WORKSPACE, the folder that a build puts its packages below; empty when it is not set.
+        checkout: MY_REPO, the folder of the source checkout; empty when it is not set.
+        hostname: the host that serves both folders.
+        further: other variables for templates of the user's own.
     """
 
     snapshot: str = ""
@@ -33,6 +67,10 @@ class BuildVariables:
     distribution: str = ""
     repomgr_url: str = ""
     repomgr_origin: str = ""
+    workspace: str = ""
+    checkout: str = ""
+    hostname: str = ""
+    further: tuple[tuple[str, str], ...] = ()
 
 
 @attrs.frozen(kw_only=True)
@@ -82,10 +120,15 @@ class BaseContent:
     """What goes into the image and where it comes from.
 
     Attributes:
-        repositories: further package repositories, as sources.list lines.
+        from_image: image that the base is made of, as the user wrote it; empty to make it of packages alone.
+        pull: when that image is fetched from its registry; None for the default.
+        build_ca_bundle: certificates file given to the working container for the time of the run only.
+        repositories: further package repositories: sources.list lines for apt, ``name,url`` for dnf and yum.
         local: use the build's own repositories, which the build variables name.
+        templates: apt templates in place of the recipe's, or folders of such.
+        build_layers: the build's layers, of which each has a repository of its own.
         publish_url: what the image's apt lists name in place of the build's own REPOMGR_DEPLOY_URL; empty for that.
-        private: leave repositories and mirrors that were given out of the image's apt lists.
+        private: leave repositories and mirrors that were given out of the image.
         mirror: the distribution's mirror; empty for the snapshot of the variables, or else the public one.
         security_mirror: mirror of its security updates; empty for the snapshot of the variables, or else the public
             one, if ``mirror`` is the public one too.
@@ -93,8 +136,13 @@ class BaseContent:
         minimal: the recipe's short list of packages.
     """
 
+    from_image: str = ""
+    pull: PullPolicy | None = None
+    build_ca_bundle: Path | None = None
     repositories: tuple[str, ...] = ()
     local: bool = False
+    templates: tuple[Path, ...] = ()
+    build_layers: tuple[str, ...] = ()
     publish_url: str = ""
     private: bool = False
     mirror: str = ""
@@ -113,6 +161,7 @@ class BaseRequest:
         content: what goes into it.
         config_file: file with more settings; None for the default one, if it is there.
         config_folder: where the default one is looked for.
+        roots: folders of the build's repositories, whose lists of layers are read.
         proxy: proxy for downloads; empty for the environment's.
         variables: what the environment of a StarlingX build says.
         host: what the user says of this machine.
@@ -131,6 +180,7 @@ class BaseRequest:
     content: BaseContent = attrs.field(factory=BaseContent)
     config_file: Path | None = None
     config_folder: Path = Path()
+    roots: tuple[Path, ...] = ()
     proxy: str = ""
     variables: BuildVariables = attrs.field(factory=BuildVariables)
     host: HostOptions = attrs.field(factory=HostOptions)
@@ -142,114 +192,6 @@ class BaseRequest:
     compression: Compression = Compression.GZIP
     labels: tuple[tuple[str, str], ...] = ()
     source_date_epoch: int | None = None
-
-
-@attrs.frozen(kw_only=True)
-class BaseRecipe:
-    """How the base image of one release is made, as the shipped recipe says it.
-
-    Attributes:
-        os_version: the release, as ``13``.
-        components: components of the distribution's repositories.
-        mirror: the distribution's public mirror.
-        security_mirror: the public mirror of its security updates.
-        keyring_package: package that holds the keys which sign the distribution's lists.
-        keyring_files: where that package puts them, the first that exists is used.
-        packages: what is installed on top of the essential packages and apt.
-        minimal_packages: the same, in the short.
-        leave_out: paths, or wildcards that also cross slashes, that are no part of the image.
-        environment: ``NAME=value`` of the image's configuration.
-        command: the image's default command.
-        debian_list: template of the distribution's apt list.
-        stx_list: template of the apt list of a build's own repositories.
-        preferences: template of the apt preferences for them.
-    """
-
-    os_version: str
-    components: tuple[str, ...]
-    mirror: str
-    security_mirror: str
-    keyring_package: str
-    keyring_files: tuple[str, ...]
-    packages: tuple[str, ...]
-    minimal_packages: tuple[str, ...]
-    leave_out: tuple[str, ...]
-    environment: tuple[str, ...]
-    command: tuple[str, ...]
-    debian_list: str
-    stx_list: str
-    preferences: str
-
-
-@attrs.frozen(kw_only=True)
-class BaseStep:
-    """One step of making a base image.
-
-    Attributes:
-        action: what is done.
-        subjects: what it is done to.
-        reason: why.
-    """
-
-    action: str
-    subjects: tuple[str, ...]
-    reason: str
-
-
-@attrs.frozen(kw_only=True)
-class BasePlan:
-    """How a base image will be made.
-
-    Attributes:
-        system: the operating system, complete.
-        references: the image's names, the main one first.
-        packages: what is installed on top of the essential packages and apt.
-        sources: sources.list lines of the distribution to install from; may hold passwords.
-        repositories: sources.list lines of further repositories to install from; may hold passwords.
-        preferences: apt preferences while installing; may be empty.
-        files: files put into the image: absolute path and text.
-        leave_out: paths, or wildcards that also cross slashes, that are no part of the image.
-        environment: ``NAME=value`` of the image's configuration.
-        command: the image's default command.
-        labels: labels of the image; its creation time is added.
-        secrets: passwords in ``sources`` and ``repositories``.
-        steps: what will be done, in order.
-    """
-
-    system: BaseSystem
-    references: tuple[ImageReference, ...]
-    packages: tuple[str, ...]
-    sources: tuple[str, ...] = attrs.field(repr=False)
-    repositories: tuple[str, ...] = attrs.field(repr=False)
-    preferences: str
-    files: tuple[tuple[str, str], ...]
-    leave_out: tuple[str, ...]
-    environment: tuple[str, ...]
-    command: tuple[str, ...]
-    labels: tuple[tuple[str, str], ...]
-    secrets: tuple[str, ...] = attrs.field(default=(), repr=False)
-    steps: tuple[BaseStep, ...] = ()
-
-
-@attrs.frozen(kw_only=True)
-class BaseResult:
-    """What making a base image gave.
-
-    Attributes:
-        references: the image's names: in the registry when it was pushed, else in the local store.
-        digest: digest of its manifest there.
-        pushed: whether it was pushed.
-        layer: its one layer.
-        paths: paths in the layer.
-        seconds: time of each finished step, in order.
-    """
-
-    references: tuple[ImageReference, ...]
-    digest: str
-    pushed: bool
-    layer: LayerBlob
-    paths: int
-    seconds: tuple[tuple[str, float], ...] = ()
 
 
 def base_references(system: BaseSystem, naming: BaseNaming) -> tuple[ImageReference, ...]:

@@ -1,177 +1,132 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The plan of a base image: names, packages, where they come from, and what the image's apt lists say."""
+"""The plan of a base image: names, packages, where they come from, and what the image says of it."""
 
 import re
-from collections.abc import Iterable, Mapping
-from urllib.parse import SplitResult, urlsplit
+from collections.abc import Iterable, Iterator
 
 import attrs
 
 from stxbuildah.errors import InputError, Problem, ProblemsError
-from stxbuildah.model.base import BasePlan, BaseRecipe, BaseRequest, BaseStep, BaseSystem, base_references
+from stxbuildah.model.base import BaseRequest, BaseSystem, base_references
+from stxbuildah.model.baseplan import BasePlan, BaseRecipe, BaseStep, PackageFamily
 from stxbuildah.model.reference import ImageReference
+from stxbuildah.model.stored import stored_names
+from stxbuildah.model.update import PullPolicy
+from stxbuildah.plan.baseapt import apt_sources
+from stxbuildah.plan.baseorigin import COMMAND_LINE, hide_passwords
+from stxbuildah.plan.baseyum import has_upstream, yum_sources
 
-COMMAND_LINE = "command line"
-_LISTS = "/etc/apt/sources.list.d"
-_PREFERENCES = "/etc/apt/preferences.d/stx"
-_OFF = ".disabled"
-_TOKEN = re.compile(r"@([A-Z_]+)@")
-_REPOSITORY = re.compile(
-    r"deb(?:-src)?[ \t]+(?:\[(?P<options>[^\]\n]*)\][ \t]+)?(?P<url>[a-z][a-z0-9+.-]*:\S+)[ \t]+\S.*"
-)
-_MIRROR = re.compile(r"(?:https?|ftp|file|copy|mirror(?:\+[a-z]+)?)://?[^\s\[\]]+")
-_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]*(?::[a-z0-9-]+)?(?:=[A-Za-z0-9.+:~-]+)?")
-_SUITE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
-
-
-@attrs.frozen(kw_only=True)
-class _Mirrors:
-    """Servers that packages come from, and what the image's lists say in their place."""
-
-    main: str
-    security: str
-    published_main: str
-    published_security: str
+_PACKAGE = {
+    # deb-version(7) and Debian's policy 5.6.1, with an architecture.
+    PackageFamily.DEB: re.compile(r"[a-z0-9][a-z0-9+.-]*(?::[a-z0-9-]+)?(?:=[A-Za-z0-9.+:~-]+)?"),
+    # Names with version, release and architecture, and groups: what dnf and yum call specifications.
+    PackageFamily.RPM: re.compile(r"@?[A-Za-z0-9][A-Za-z0-9+._:~^-]*"),
+}
+_NAMED = {
+    PackageFamily.DEB: "with or without =VERSION",
+    PackageFamily.RPM: "with or without -VERSION, or @ and that of a group",
+}
 
 
-def plan_base(request: BaseRequest, recipe: BaseRecipe) -> BasePlan:
+def plan_base(request: BaseRequest, recipe: BaseRecipe, *, found_layers: Iterable[str] = ()) -> BasePlan:
     """Make the plan of a base image.
 
     Args:
         request: what was asked; its operating system is complete but for the version.
         recipe: how an image of this system is made.
+        found_layers: layers that the build's checkouts list.
 
     Raises:
-        ProblemsError: packages, mirrors or repositories that are none; all of them at once.
-        InputError: options that exclude each other, or a name that cannot be.
+        ProblemsError: options that exclude each other, and names, packages, mirrors or repositories that are none; all
+            of them at once.
     """
-    system = attrs.evolve(request.system, version=_version(request.system, recipe))
-    references = base_references(system, request.naming)
-    packages = _packages(request, recipe)
-    mirrors = _mirrors(request, recipe)
-    repositories = _repositories(request, recipe)
-    _check(packages, mirrors, repositories)
-    values = {"CODENAME": system.codename, "COMPONENTS": " ".join(recipe.components)}
-    build_list = _filled(recipe.debian_list, {**values, "MIRROR": mirrors.main, "SECURITY_MIRROR": mirrors.security})
-    sources = _lines(build_list)
-    preferences = _preferences(request, recipe, repositories)
-    published_list = _filled(
-        recipe.debian_list,
-        {**values, "MIRROR": mirrors.published_main, "SECURITY_MIRROR": mirrors.published_security},
-    )
-    published = _published_repositories(request, repositories)
-    files = _apt_files(published_list, published, preferences if published else "")
-    _refuse_published_passwords(files)
+    problems: list[Problem] = []
+    system = attrs.evolve(request.system, version=_version(request.system, recipe, problems))
+    references = _references(system, request, problems)
+    from_image = _from_image(request, recipe, references, problems)
+    packages = _packages(request, recipe, problems)
+    if recipe.family is PackageFamily.DEB:
+        origin = apt_sources(request, recipe, system, found_layers=found_layers, problems=problems)
+    else:
+        origin = yum_sources(request, recipe, system, problems=problems)
+    if problems:
+        raise ProblemsError(dict.fromkeys(problems))
     plan = BasePlan(
         system=system,
+        family=recipe.family,
         references=references,
+        from_image=from_image,
+        pull=request.content.pull or PullPolicy.MISSING,
+        first_packages=recipe.dev_packages if has_upstream(request) and request.content.packages is None else (),
         packages=packages,
-        sources=sources,
-        repositories=repositories,
-        preferences=preferences,
-        files=files,
+        origin=origin,
         leave_out=recipe.leave_out,
         environment=recipe.environment,
         command=recipe.command,
         labels=_labels(system, references[0], request),
-        secrets=tuple(password for line in (*sources, *repositories) for password in _passwords(line)),
     )
-    return attrs.evolve(plan, steps=_steps(request, plan))
+    return attrs.evolve(plan, steps=tuple(_steps(request, plan)))
 
 
-def _version(system: BaseSystem, recipe: BaseRecipe) -> str:
+def _version(system: BaseSystem, recipe: BaseRecipe, problems: list[Problem]) -> str:
+    if not recipe.os_version:
+        return system.version or system.codename
     if system.version and system.version.split(".")[0] != recipe.os_version:
-        raise InputError(
-            f"{system.os} {system.codename} is release {recipe.os_version}, not {system.version}",
-            hint="a point release is chosen by a snapshot of that time as the --mirror; --version names the image",
+        message = (
+            f"{system.os} {system.codename} is release {recipe.os_version}, not {system.version}: a point release is "
+            "chosen by FROM, or by a snapshot of that time as the --mirror; --version names the image"
         )
+        problems.append(Problem(COMMAND_LINE, message))
     return system.version or recipe.os_version
 
 
-def _packages(request: BaseRequest, recipe: BaseRecipe) -> tuple[str, ...]:
-    if request.content.packages is not None:
-        return tuple(dict.fromkeys(request.content.packages))
-    return recipe.minimal_packages if request.content.minimal else recipe.packages
+def _references(system: BaseSystem, request: BaseRequest, problems: list[Problem]) -> tuple[ImageReference, ...]:
+    try:
+        return base_references(system, request.naming)
+    except InputError as error:
+        problems.append(Problem(COMMAND_LINE, f"{error.message}: {error.hint}" if error.hint else error.message))
+        return ()
 
 
-def _mirrors(request: BaseRequest, recipe: BaseRecipe) -> _Mirrors:
-    """Choose the mirrors.
-
-    A mirror that was named without one for security updates means none of these: they would not be of the same time.
-    """
-    main = request.content.mirror or request.variables.snapshot
-    security = request.content.security_mirror or request.variables.security_snapshot
-    if not main and not security:
-        security = recipe.security_mirror
-    main = main or recipe.mirror
-    if request.content.private:
-        return _Mirrors(
-            main=main,
-            security=security,
-            published_main=recipe.mirror,
-            published_security=recipe.security_mirror,
-        )
-    return _Mirrors(main=main, security=security, published_main=main, published_security=security)
-
-
-def _repositories(request: BaseRequest, recipe: BaseRecipe) -> tuple[str, ...]:
-    given = tuple(line.strip() for line in request.content.repositories)
-    if not request.content.local:
-        return given
-    if given:
-        raise InputError("--local and --repo exclude each other", hint="name all repositories with --repo")
-    variables = request.variables
-    if not variables.repomgr_url or not variables.distribution:
-        raise InputError(
-            "--local uses the build's own repositories, which the environment does not name",
-            hint="set REPOMGR_DEPLOY_URL and DEBIAN_DISTRIBUTION, or name the repositories with --repo",
-        )
-    values = {"REPOMGR_URL": variables.repomgr_url.rstrip("/"), "DISTRIBUTION": variables.distribution}
-    return _lines(_filled(recipe.stx_list, values))
+def _from_image(
+    request: BaseRequest, recipe: BaseRecipe, references: tuple[ImageReference, ...], problems: list[Problem]
+) -> ImageReference | None:
+    """Read the name of the image to start from."""
+    text, system = request.content.from_image, request.system
+    if not text:
+        if recipe.family is not PackageFamily.DEB:
+            message = (
+                f"a base image of {system.os} starts from an image of a registry or of the local store: name it with "
+                f"--from-image, as registry.example/{system.os}:{system.codename}"
+            )
+            problems.append(Problem(COMMAND_LINE, message))
+        if request.content.pull is not None:
+            problems.append(Problem(COMMAND_LINE, "--pull says how --from-image is fetched, which is not given"))
+        return None
+    try:
+        reference = ImageReference.parse(text)
+    except InputError as error:
+        problems.append(Problem(COMMAND_LINE, f"--from-image: {error.message}: {error.hint}"))
+        return None
+    results = {name for result in references for name in (result.qualified, *stored_names(result))}
+    if results & {reference.qualified, *stored_names(reference)}:
+        problems.append(Problem(COMMAND_LINE, f"the result would be called like --from-image: {reference}"))
+    return reference
 
 
-def _published_repositories(request: BaseRequest, repositories: tuple[str, ...]) -> tuple[str, ...]:
-    """Give the repositories as the image's apt list names them."""
-    deployed, published = request.variables.repomgr_url.rstrip("/"), request.content.publish_url.rstrip("/")
-    if published and not deployed:
-        raise InputError(
-            "--repomgr-publish-url stands for the build's own repositories, which the environment does not name",
-            hint="set REPOMGR_DEPLOY_URL to where they are while the image is made",
-        )
-    if published:
-        replaced = tuple(line.replace(deployed, published) for line in repositories)
-        # With --private-repos, only what has a published place of its own is named.
-        return tuple(
-            new for old, new in zip(repositories, replaced, strict=True) if old != new or not request.content.private
-        )
-    return () if request.content.private else repositories
-
-
-def _preferences(request: BaseRequest, recipe: BaseRecipe, repositories: Iterable[str]) -> str:
-    """Pin the origin of a build's own repositories, else each server of the given ones."""
-    origin = request.variables.repomgr_origin
-    pins = [f"release o={origin}"] if origin else [f'origin "{_url(line).hostname or ""}"' for line in repositories]
-    if "\n" in origin:
-        raise InputError("REPOMGR_ORIGIN has more than one line")
-    return "\n".join(_filled(recipe.preferences, {"PIN": pin}) for pin in dict.fromkeys(pins)) if repositories else ""
-
-
-def _apt_files(debian_list: str, repositories: tuple[str, ...], preferences: str) -> tuple[tuple[str, str], ...]:
-    """Give the image's apt lists.
-
-    When there are repositories of a build, theirs is on and the distribution's is off; each is also kept switched off
-    under the name that image builds switch it on from.
-    """
-    files = {f"{_LISTS}/debian.list{_OFF}": debian_list}
-    if repositories:
-        stx_list = "".join(f"{line}\n" for line in repositories)
-        files[f"{_LISTS}/stx.list"] = stx_list
-        files[f"{_LISTS}/stx.list{_OFF}"] = stx_list
-    else:
-        files[f"{_LISTS}/debian.list"] = debian_list
-    if preferences:
-        files[_PREFERENCES] = preferences
-    return tuple(sorted(files.items()))
+def _packages(request: BaseRequest, recipe: BaseRecipe, problems: list[Problem]) -> tuple[str, ...]:
+    content = request.content
+    if content.packages is None:
+        return recipe.minimal_packages if content.minimal else recipe.packages
+    if content.minimal:
+        problems.append(Problem(COMMAND_LINE, "--packages and --minimal exclude each other"))
+    packages = tuple(dict.fromkeys(content.packages))
+    problems.extend(
+        Problem(COMMAND_LINE, f"{package!r} is not the name of a package, {_NAMED[recipe.family]}")
+        for package in packages
+        if not _PACKAGE[recipe.family].fullmatch(package)
+    )
+    return packages
 
 
 def _labels(system: BaseSystem, name: ImageReference, request: BaseRequest) -> tuple[tuple[str, str], ...]:
@@ -184,84 +139,45 @@ def _labels(system: BaseSystem, name: ImageReference, request: BaseRequest) -> t
     return tuple(sorted(labels.items()))
 
 
-def _steps(request: BaseRequest, plan: BasePlan) -> tuple[BaseStep, ...]:
-    shown = tuple(hide_passwords(line) for line in (*plan.sources, *plan.repositories))
+def _steps(request: BaseRequest, plan: BasePlan) -> Iterator[BaseStep]:
     names = tuple(map(str, plan.references))
-    steps = [
-        BaseStep(action="install", subjects=plan.packages, reason="on top of the essential packages and apt"),
-        BaseStep(action="from", subjects=shown, reason="the repositories while installing"),
-        BaseStep(action="write into the image", subjects=tuple(path for path, _ in plan.files), reason="its apt lists"),
-        BaseStep(action="write layer", subjects=(request.compression.value,), reason="the whole system as one layer"),
-        BaseStep(action="store", subjects=names, reason="the result is kept in the local store"),
-    ]
+    yield from _bootstrap_steps(plan) if plan.from_image is None else _session_steps(plan, plan.from_image)
+    files = tuple(path for path, _ in plan.origin.files)
+    if files:
+        lists = "apt lists" if plan.family is PackageFamily.DEB else "repositories"
+        yield BaseStep(action="write into the image", subjects=files, reason=f"its {lists}")
+    whole = "the whole system as one layer" if plan.from_image is None else "all that changed, as one layer on FROM"
+    yield BaseStep(action="write layer", subjects=(request.compression.value,), reason=whole)
+    yield BaseStep(action="store", subjects=names, reason="the result is kept in the local store")
     if request.push:
-        steps.append(BaseStep(action="push", subjects=names, reason="--push"))
+        yield BaseStep(action="push", subjects=names, reason="--push")
         if request.clean:
-            steps.append(
-                BaseStep(action="clean", subjects=names, reason="--clean: the local store keeps nothing of it")
-            )
-    return tuple(steps)
+            yield BaseStep(action="clean", subjects=names, reason="--clean: the local store keeps nothing of it")
 
 
-def _filled(template: str, values: Mapping[str, str]) -> str:
-    """Fill a template in; a line with a token that has no value is left out."""
-    lines = [
-        _TOKEN.sub(lambda match: values[match[1]], line)
-        for line in template.splitlines()
-        if all(values[name] for name in _TOKEN.findall(line))
-    ]
-    return "".join(f"{line}\n" for line in lines)
+def _shown(plan: BasePlan) -> tuple[str, ...]:
+    return tuple(hide_passwords(line) for line in (*plan.origin.sources, *plan.origin.repositories))
 
 
-def _lines(text: str) -> tuple[str, ...]:
-    return tuple(line for line in text.splitlines() if line and not line.startswith("#"))
+def _bootstrap_steps(plan: BasePlan) -> Iterator[BaseStep]:
+    yield BaseStep(action="install", subjects=plan.packages, reason="on top of the essential packages and apt")
+    yield BaseStep(action="from", subjects=_shown(plan), reason="the repositories while installing")
 
 
-def _url(line: str) -> SplitResult:
-    match = _REPOSITORY.fullmatch(line)
-    return urlsplit(match["url"] if match else line)
-
-
-def _passwords(line: str) -> tuple[str, ...]:
-    password = _url(line).password
-    return (password,) if password else ()
-
-
-def hide_passwords(line: str) -> str:
-    """Give a sources.list line with asterisks for the passwords of its URL."""
-    for password in _passwords(line):
-        line = line.replace(f":{password}@", ":********@")
-    return line
-
-
-def _refuse_published_passwords(files: Iterable[tuple[str, str]]) -> None:
-    for path, text in files:
-        for line in text.splitlines():
-            if not line.startswith("#") and _passwords(line):
-                raise InputError(
-                    f"the image's {path} would hold a password: {hide_passwords(line)}",
-                    hint="--private-repos leaves the repositories and mirrors that were given out of the image",
-                )
-
-
-def _check(packages: Iterable[str], mirrors: _Mirrors, repositories: Iterable[str]) -> None:
-    problems = [
-        Problem(COMMAND_LINE, f"{package!r} is not the name of a package, with or without =VERSION")
-        for package in packages
-        if not _PACKAGE.fullmatch(package)
-    ]
-    problems += [
-        Problem(COMMAND_LINE, f"{hide_passwords(mirror)!r} is not the URL of a mirror")
-        for mirror in dict.fromkeys((mirrors.main, mirrors.security))
-        if mirror and not _MIRROR.fullmatch(mirror)
-    ]
-    problems += [
-        Problem(
-            COMMAND_LINE,
-            f"the repository {hide_passwords(line)!r} is no sources.list line: deb [options] URL suite component",
-        )
-        for line in repositories
-        if not _REPOSITORY.fullmatch(line) or not line.isprintable()
-    ]
-    if problems:
-        raise ProblemsError(problems)
+def _session_steps(plan: BasePlan, image: ImageReference) -> Iterator[BaseStep]:
+    reasons = {
+        PullPolicy.MISSING: "unless the local store has it (--pull missing)",
+        PullPolicy.ALWAYS: "--pull always",
+    }
+    if plan.pull in reasons:
+        yield BaseStep(action="pull", subjects=(str(image),), reason=reasons[plan.pull])
+    yield BaseStep(action="open container", subjects=(str(image),), reason="packages are installed in it")
+    where = "the repositories while installing"
+    if not plan.origin.only_given:
+        where += ", besides FROM's own"
+    yield BaseStep(action="from", subjects=_shown(plan), reason=where)
+    if plan.first_packages:
+        yield BaseStep(action="install first", subjects=plan.first_packages, reason="brings upstream's repositories")
+    yield BaseStep(action="upgrade", subjects=(), reason="FROM's packages are brought up to the repositories' versions")
+    if plan.packages:
+        yield BaseStep(action="install", subjects=plan.packages, reason="on top of FROM")

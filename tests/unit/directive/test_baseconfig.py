@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
 
-from stxbuildah.directive.baseconfig import BaseConfig, default_config_name, parse_base_config
+from stxbuildah.directive.baseconfig import BaseConfig, default_config_names, parse_base_config
 from stxbuildah.errors import ProblemsError
 
 
@@ -41,4 +41,7 @@ def test_all_mistakes_are_told_at_once() -> None:
 
 
 def test_the_default_file_is_named_after_the_system_and_the_stream() -> None:
-    assert default_config_name("debian", "trixie", "stable") == "base-image-build-debian-trixie-stable.cfg"
+    assert default_config_names("debian", "trixie", "stable") == (
+        "base-image-build-debian-trixie-stable.cfg",
+        "base-image-build-debian-stable.cfg",
+    )

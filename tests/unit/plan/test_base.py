@@ -9,18 +9,18 @@ from stxbuildah.errors import InputError, ProblemsError
 from stxbuildah.model.base import (
     BaseContent,
     BaseNaming,
-    BasePlan,
     BaseRequest,
-    BaseStep,
     BaseSystem,
     BuildVariables,
 )
-from stxbuildah.plan.base import hide_passwords, plan_base
+from stxbuildah.model.baseplan import BasePlan, BaseStep
+from stxbuildah.plan.base import plan_base
+from stxbuildah.plan.baseorigin import hide_passwords
 from stxbuildah.recipes import recipe
 
 FOLDER = recipe("containers", "base")
 RECIPE = attrs.evolve(
-    read_base_recipe(FOLDER / "debian-trixie", FOLDER / "debian"),
+    read_base_recipe(FOLDER / "debian-trixie/recipe.toml", FOLDER, "debian"),
     mirror="http://public.example/debian",
     security_mirror="http://public.example/security",
 )
@@ -45,7 +45,7 @@ def plan(variables: BuildVariables = NONE, **content: Any) -> BasePlan:
 
 
 def lists(found: BasePlan) -> dict[str, list[str]]:
-    return {path.removeprefix("/etc/apt/"): text.splitlines() for path, text in found.files}
+    return {path.removeprefix("/etc/apt/"): text.splitlines() for path, text in found.origin.files}
 
 
 def test_an_image_from_the_distribution_alone() -> None:
@@ -55,7 +55,7 @@ def test_an_image_from_the_distribution_alone() -> None:
         "deb http://public.example/debian trixie-updates main",
         "deb http://public.example/security trixie-security main",
     ]
-    assert (found.sources, found.repositories, found.preferences) == (tuple(debian), (), "")
+    assert (found.origin.sources, found.origin.repositories, found.origin.preferences) == (tuple(debian), (), "")
     assert lists(found) == {
         "sources.list.d/debian.list": [COMMENT, *debian],
         "sources.list.d/debian.list.disabled": [COMMENT, *debian],
@@ -72,14 +72,14 @@ def test_an_image_from_the_distribution_alone() -> None:
 
 def test_given_repositories_switch_the_distributions_off() -> None:
     found = plan(repositories=(REPOSITORY,))
-    assert found.repositories == (REPOSITORY,)
+    assert found.origin.repositories == (REPOSITORY,)
     pin = [
         "Explanation: the build's own packages win over the distribution's",
         "Package: *",
         'Pin: origin "repo.example"',
         "Pin-Priority: 999",
     ]
-    assert found.preferences.splitlines() == pin
+    assert found.origin.preferences.splitlines() == pin
     assert {name: text for name, text in lists(found).items() if "debian" not in name} == {
         "sources.list.d/stx.list": [REPOSITORY],
         "sources.list.d/stx.list.disabled": [REPOSITORY],
@@ -91,22 +91,22 @@ def test_given_repositories_switch_the_distributions_off() -> None:
 
 def test_the_builds_own_repositories_and_snapshots() -> None:
     found = plan(VARIABLES, local=True)
-    assert found.sources == (
+    assert found.origin.sources == (
         "deb http://snapshot.example/20250901 trixie main",
         "deb http://snapshot.example/20250901 trixie-updates main",
         "deb http://snapshot.example/security trixie-security main",
     )
-    assert found.repositories == (
+    assert found.origin.repositories == (
         "deb [trusted=yes] http://repo.internal/deb-local-binary bullseye main",
         "deb [trusted=yes] http://repo.internal/deb-local-build bullseye main",
     )
-    assert "Pin: release o=starlingx\n" in found.preferences
-    assert lists(found)["sources.list.d/stx.list"] == list(found.repositories)
+    assert "Pin: release o=starlingx\n" in found.origin.preferences
+    assert lists(found)["sources.list.d/stx.list"] == list(found.origin.repositories)
 
 
 def test_the_image_names_the_published_place_of_the_builds_repositories() -> None:
     found = plan(VARIABLES, local=True, publish_url="https://repo.public/")
-    assert "http://repo.internal/deb-local-build" in found.repositories[1]
+    assert "http://repo.internal/deb-local-build" in found.origin.repositories[1]
     assert lists(found)["sources.list.d/stx.list"] == [
         "deb [trusted=yes] https://repo.public/deb-local-binary bullseye main",
         "deb [trusted=yes] https://repo.public/deb-local-build bullseye main",
@@ -116,24 +116,24 @@ def test_the_image_names_the_published_place_of_the_builds_repositories() -> Non
 def test_private_repositories_and_mirrors_stay_out_of_the_image() -> None:
     closed = "deb http://me:pass@repo.internal2/x trixie main"
     found = plan(VARIABLES, repositories=(REPOSITORY, closed), private=True, mirror="http://inside.example/debian")
-    assert found.sources[0] == "deb http://inside.example/debian trixie main"
-    assert found.secrets == ("pass",)
-    text = "".join(text for _, text in found.files) + str(found.steps) + str(found.labels)
+    assert found.origin.sources[0] == "deb http://inside.example/debian trixie main"
+    assert found.origin.secrets == ("pass",)
+    text = "".join(text for _, text in found.origin.files) + str(found.steps) + str(found.labels)
     assert "public.example" in text
     for inside in ("internal", "pass@"):
-        assert inside not in "".join(text for _, text in found.files)
+        assert inside not in "".join(text for _, text in found.origin.files)
     assert "pass@" not in str(found)
     published = plan(VARIABLES, local=True, private=True, publish_url="https://repo.public")
     assert "https://repo.public/deb-local-build" in str(lists(published)["sources.list.d/stx.list"])
-    assert "internal" not in "".join(text for _, text in published.files)
+    assert "internal" not in "".join(text for _, text in published.origin.files)
 
 
 def test_a_mirror_alone_brings_no_security_updates_of_another_time() -> None:
-    assert plan(mirror="http://m.example/debian").sources == (
+    assert plan(mirror="http://m.example/debian").origin.sources == (
         "deb http://m.example/debian trixie main",
         "deb http://m.example/debian trixie-updates main",
     )
-    assert plan(mirror="http://m.example/debian", security_mirror="http://m.example/s").sources[-1] == (
+    assert plan(mirror="http://m.example/debian", security_mirror="http://m.example/s").origin.sources[-1] == (
         "deb http://m.example/s trixie-security main"
     )
 
@@ -167,8 +167,8 @@ def test_steps_of_a_push() -> None:
     ("content", "message"),
     [
         ({"repositories": (REPOSITORY,), "local": True}, "--local and --repo exclude each other"),
-        ({"local": True}, "which the environment does not name"),
-        ({"publish_url": "http://x.example"}, "which the environment does not name"),
+        ({"local": True}, "which neither the environment nor --var names"),
+        ({"publish_url": "http://x.example"}, "which neither the environment nor --var names"),
         (
             {"repositories": ("deb http://me:pass@h.example x y",)},
             r"would hold a password: deb http://me:\*+@h.example",

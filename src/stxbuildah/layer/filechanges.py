@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files to write and to remove, as a layer's content."""
+
+import io
+from collections.abc import Mapping
+from functools import partial
+
+from stxbuildah.errors import BuildError
+from stxbuildah.layer.paths import parent
+from stxbuildah.model.layer import Change, LayerContent, LayerEntry
+from stxbuildah.model.tree import FileTree, Kind
+
+
+def file_changes(tree: FileTree, files: Mapping[str, bytes | None]) -> LayerContent:
+    """Give the layer that writes and removes files of an image; folders are made where they are missing.
+
+    Args:
+        tree: the image's files.
+        files: content by absolute path; None for what goes away, which need not be there.
+
+    Raises:
+        BuildError: a folder of a file is none in the image; a link is not followed.
+    """
+    entries: dict[str, LayerEntry] = {}
+    for path, content in files.items():
+        if content is None:
+            if tree.lstat(path) is None:
+                continue
+            entries[path] = LayerEntry(path=path, change=Change.WHITEOUT, mode=0)
+        else:
+            opener = partial(io.BytesIO, content)
+            entries[path] = LayerEntry(path=path, change=Change.FILE, mode=0o644, size=len(content), opener=opener)
+        while (path := parent(path)) != "/" and path not in entries:
+            entries[path] = _folder(tree, path)
+    return LayerContent(tuple(entries[path] for path in sorted(entries)))
+
+
+def _folder(tree: FileTree, path: str) -> LayerEntry:
+    found = tree.lstat(path)
+    if found is None:
+        return LayerEntry(path=path, change=Change.DIRECTORY, mode=0o755)
+    if found.kind is not Kind.DIRECTORY:
+        raise BuildError(f"the image's {path} is a {found.kind.value} and no folder")
+    return LayerEntry(path=path, change=Change.DIRECTORY, mode=found.mode, uid=found.uid, gid=found.gid)
