@@ -56,6 +56,8 @@ class ImageWork:
         image: the image.
         material: what the run has found for all images.
         parents: the stored image of each LABEL of the run that it is built from.
+        labels: LABELs of all images of the product, for builders that find out late what theirs is built from.
+        finished: stored images of the product that are there by now, by LABEL.
         folder: work folder of this image alone.
         tell: told what is being done, as ``installing distribution packages``.
         timestamp: creation time of what is built, in seconds since the epoch.
@@ -68,6 +70,8 @@ class ImageWork:
     image: PlannedImage
     material: RunMaterial
     parents: Mapping[str, StoredImage] = attrs.field(factory=dict)
+    labels: frozenset[str] = frozenset()
+    finished: Mapping[str, StoredImage] = attrs.field(factory=dict)
     folder: Path
     tell: Callable[[str], None]
     timestamp: int
