@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 
 from stxbuildah.job import gather, names, workspace
 from stxbuildah.model.reference import ImageReference
-from stxbuildah.model.settings import RegistryAccess, Retry
 from stxbuildah.model.update import HostOptions, UpdatePlan, UpdateRequest, UpdateResult
 
 if TYPE_CHECKING:
-    from stxbuildah.job.engine import Cleaned
     from stxbuildah.model.base import BaseRequest
     from stxbuildah.model.baseplan import BasePlan, BaseResult
+    from stxbuildah.model.clean import Cleaned, CleanRequest
     from stxbuildah.model.comparison import Comparison, ImageFacts, LookRequest
     from stxbuildah.model.host import HostReport
     from stxbuildah.model.imagebuild import ImageSelection, ReadDirectives, SelectionRequest
@@ -73,20 +72,15 @@ def update(request: UpdateRequest, say: Callable[[str], None] = _silent) -> Upda
     return job.run(request, say)
 
 
-def clean(host: HostOptions, *, dry_run: bool = False) -> "Cleaned":
-    """Remove the working containers and work folders that killed runs left behind.
-
-    Args:
-        host: names the image store.
-        dry_run: only say what would be removed.
+def clean(request: "CleanRequest") -> "Cleaned":
+    """Remove what killed runs left behind, and what caches keep in vain; or say what would go.
 
     Raises:
         StxbError: the store cannot be used.
     """
-    from stxbuildah.job import engine as job
+    from stxbuildah.job import clean as job
 
-    engine = job.set_up(host, RegistryAccess(), Retry())
-    return job.find_left(engine) if dry_run else job.clear_all_away(engine)
+    return job.run(request)
 
 
 def examine_host(host: HostOptions, runtime: str = "") -> "HostReport":

@@ -16,6 +16,7 @@ from stxbuildah.job.room import opened_room
 from stxbuildah.job.workspace import Folders
 from stxbuildah.model.reference import ImageReference
 from tests.engine.stxb import Images, Stxb
+from tests.engine.wheelhouse import make_wheel
 
 if TYPE_CHECKING:
     import subprocess
@@ -79,10 +80,11 @@ def foreign(images: Images, base_image: ImageReference) -> Iterator[str]:
 
 def test_nothing_to_do(stxb: Stxb) -> None:
     # Rooms of killed base builds are the account's, and may be there from before.
-    stxb.done("clean")
-    ended = stxb.done("clean")
+    stxb.done("clean", "--all-caches")
+    ended = stxb.done("clean", "--no-caches")
     assert (ended.out, ended.err) == ("", "nothing is left behind\n")
-    assert stxb.done("clean", "--format", "json").json == {"containers": [], "folders": []}
+    nothing = {"containers": [], "folders": [], "caches": [], "busy": [], "size": 0}
+    assert stxb.done("clean", "--no-caches", "--format", "json").json == nothing
 
 
 def test_the_room_of_a_killed_base_build(stxb: Stxb) -> None:
@@ -92,8 +94,10 @@ def test_the_room_of_a_killed_base_build(stxb: Stxb) -> None:
         (left / "mmdebstrap.planted").mkdir(parents=True)
         (left / "owner.lock").touch()
         here = {"TMPDIR": tempfile.gettempdir()}
-        assert str(left) in stxb.done("clean", "--dry-run", "--format", "json", extra=here).json["folders"]
-        assert str(left) in stxb.done("clean", "--format", "json", extra=here).json["folders"]
+        (left / "owner.lock").write_text("123")
+        for words in (("--dry-run",), ()):
+            folders_told = stxb.done("clean", *words, "--format", "json", extra=here).json["folders"]
+            assert {"path": str(left), "size": 3} in folders_told
         assert not left.exists()
         assert room.exists()
 
@@ -105,7 +109,10 @@ def test_a_dry_run_lists_and_a_run_removes(stxb: Stxb, images: Images, words: tu
     assert set(images.containers()) == before
     left = sorted(before - {foreign})
     (folder,) = (stxb.folder / "cache/stxb/work").glob("stxb-*")
-    assert listed.out == "".join(f"container {name}\n" for name in left) + f"folder {folder}\n"
+    assert [line.split()[:2] for line in listed.out.splitlines()[1:]] == [
+        *(["container", name] for name in left),
+        ["folder", str(folder)],
+    ]
     assert left
     assert stxb.done("clean").out == listed.out
     assert images.containers() == [foreign]
@@ -122,7 +129,9 @@ def test_what_has_an_owner_stays(stxb: Stxb, images: Images, words: tuple[object
     killed(stxb, *words, count=2)
     orphans = sorted(set(images.containers()) - kept)
     removed = stxb.done("clean").out.splitlines()
-    assert [line for line in removed if line.startswith("container")] == [f"container {name}" for name in orphans]
+    assert [line.split() for line in removed if line.startswith("container")] == [
+        ["container", name] for name in orphans
+    ]
     assert orphans
     assert set(images.containers()) == kept
     owner.send_signal(signal.SIGTERM)
@@ -154,10 +163,39 @@ def test_what_was_kept_on_purpose_stays(stxb: Stxb, images: Images, base_image: 
     images.runner.run(["buildah", "rm", container])
 
 
+def test_caches_go_when_they_are_not_used(stxb: Stxb, base_image: ImageReference, tmp_path: Path) -> None:
+    cache = stxb.folder / "cache/stxb"
+    stxb.update("--from", base_image, "--wheel", make_wheel(tmp_path, "stx-cleaned", "1.0"), "--tag", "cleaned")
+    (record,) = (cache / "trees").glob("*.json")
+    foreign = cache / "trees" / "of somebody else.json"
+    foreign.write_text("{}")
+
+    def told(*words: str) -> dict[str, tuple[int, int]]:
+        caches = stxb.done("clean", "--format", "json", *words).json["caches"]
+        return {one["name"]: (one["entries"], one["kept_entries"]) for one in caches}
+
+    assert told()["records of images"] == (0, 1)
+    old = time.time() - 31 * 86400
+    os.utime(record, (old, old))
+    assert told("--dry-run")["records of images"] == (1, 0)
+    assert told("--dry-run", "--unused-for", "32")["records of images"] == (0, 1)
+    assert told("--no-caches") == {}
+    # Whoever uses it again keeps it.
+    stxb.update("--from", base_image, "--wheel", make_wheel(tmp_path, "stx-cleaned", "2.0"), "--tag", "cleaned-2")
+    assert told()["records of images"] == (0, 1)
+    said = stxb.done("clean", "--all-caches")
+    assert "cache  records of images: 1 of 1" in said.out
+    assert not record.exists()
+    assert foreign.exists()
+    for tag in ("cleaned", "cleaned-2"):
+        stxb_image = base_image.with_tag(tag)
+        Runner(extra=tuple(stxb.environment.items())).run(["buildah", "rmi", str(stxb_image)])
+
+
 def test_another_store_is_left_alone(stxb: Stxb, images: Images, words: tuple[object, ...], tmp_path: Path) -> None:
     killed(stxb, *words)
     other = ("--root", tmp_path / "other", "--runroot", tmp_path / "run", "--storage-driver", "vfs")
     assert "container" not in stxb.done("clean", *other).out
     assert len(images.containers()) >= 1
-    assert stxb.done("clean").out.startswith("container stxb-")
+    assert "container  stxb-" in stxb.done("clean").out
     assert images.containers() == []

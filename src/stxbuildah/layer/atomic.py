@@ -102,10 +102,15 @@ def remove_orphans(target: Path) -> None:
     with suppress(OSError), os.scandir(target.parent) as listing:
         for found in [Path(entry.path) for entry in listing if name.fullmatch(entry.name)]:
             with suppress(OSError):
-                _remove_orphan(found)
+                remove_draft(found)
 
 
-def _remove_orphan(draft: Path) -> None:
+def remove_draft(draft: Path) -> None:
+    """Remove a draft that no living process has locked, and that is this account's own.
+
+    Raises:
+        OSError: it is locked, or cannot be removed.
+    """
     import shutil
 
     # A pipe of that name would keep us waiting for a writer.

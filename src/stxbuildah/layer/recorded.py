@@ -9,9 +9,11 @@ after the other. CRC is zlib's crc32 of all that follows the line, so a damaged 
 """
 
 import json
+import os
 import threading
 import zlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from stxbuildah import log
@@ -263,6 +265,9 @@ def _load(store: Path) -> _Record:
         content = memoryview(store.read_bytes())
     except OSError:
         return empty
+    # When it was used last, for who removes what is not used.
+    with suppress(OSError):
+        os.utime(store)
     line, newline, _ = bytes(content[:_MAXIMUM_LINE]).partition(b"\n")
     words = line.decode("ascii", "replace").removeprefix(MAGIC).split()
     try:
