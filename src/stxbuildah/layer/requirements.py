@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from packaging.utils import NormalizedName, canonicalize_name
 
+from stxbuildah.layer.plainrequirement import is_plainly_met
 from stxbuildah.model.inventory import Distribution, PythonEnvironment
 
 # pip's own lists: what is part of old standard libraries, and what `pip freeze` leaves out; since Python 3.12, which
@@ -125,7 +126,15 @@ def _unmet_of(
     installed: Mapping[NormalizedName, Distribution],
     environment: PythonEnvironment,
 ) -> Iterator[str]:
-    lines = [line for line in wanted if not _OF_EXTRA.search(line)]
+    def version_of(name: str) -> str | None:
+        there = installed.get(canonicalize_name(name))
+        return there.version if there is not None else None
+
+    lines = [
+        line
+        for line in wanted
+        if not _OF_EXTRA.search(line) and not is_plainly_met(line, environment.version, version_of)
+    ]
     if not lines:
         return
     from packaging.markers import UndefinedEnvironmentName
