@@ -70,6 +70,12 @@ def is_quiet(ctx: click.Context) -> bool:
     return bool(ctx.ensure_object(dict).get("quiet"))
 
 
+def is_verbose(ctx: click.Context) -> bool:
+    """Tell whether log events are shown: ``--verbose``, ``--debug`` or ``--log-json`` was given."""
+    said = ctx.ensure_object(dict)
+    return any(said.get(name) for name in ("verbose", "debug", "log_json"))
+
+
 def registry_options(function: Decorated) -> Decorated:
     """Add the options that say how registries are reached."""
     return together(
