@@ -45,10 +45,12 @@ FOR_ALL = frozenset({"errors", "log", "__init__"})
 
 # The only places that may import an outside thing: a module, or a whole room.
 DOORS: dict[str, tuple[str, ...]] = {
-    "subprocess": ("engine/process.py",),
+    # The second runs in containers, where there is nothing of ours but itself.
+    "subprocess": ("engine/process.py", "wheels/inside/environment.py"),
     "podman": ("engine/podman.py",),
     "urllib3": ("registry/http.py",),
     "yaml": ("directive/",),
+    "bindep": ("job/images/locipackages.py",),
     "click": ("cli/",),
     "rich": ("cli/",),
 }
@@ -64,6 +66,8 @@ RUN_TIME_IMPORTERS: dict[str, str] = {
     "cli/main.py": "the table of commands, on its own constants",
     "wheels/inside/": "runs in the container of a build, where the project names its back end",
 }
+# Who runs in a container where nothing of ours is but itself: its processes and its environment are its own.
+IN_CONTAINERS = ("wheels/inside/",)
 # What images have besides the standard library, by the room of the program that runs inside them.
 INSIDE_KNOWN: dict[str, tuple[str, ...]] = {"wheels": ("setuptools", "distutils")}
 # Slow to import (tens of milliseconds each): never at the top of a module of cli, so that --help answers at once.
@@ -187,11 +191,13 @@ def wrong_doors(module: Module) -> Iterator[str]:
 
 
 def shells(module: Module) -> Iterator[str]:
+    contained = is_place(module.name, IN_CONTAINERS)
     for node in ast.walk(module.tree):
         if not isinstance(node, ast.Call):
             continue
         name = called(node)
-        if name in {"os.system", "os.popen"} or name.startswith(("os.exec", "os.spawn", "os.posix_spawn", "pty.spawn")):
+        starts = name.startswith(("os.exec", "os.spawn", "os.posix_spawn", "pty.spawn")) and not contained
+        if name in {"os.system", "os.popen"} or starts:
             yield f"{module.name}:{node.lineno}: {name} goes round the process door"
         for keyword in node.keywords:
             if keyword.arg == "shell" and not (
@@ -201,6 +207,8 @@ def shells(module: Module) -> Iterator[str]:
 
 
 def environment_uses(module: Module) -> Iterator[str]:
+    if is_place(module.name, IN_CONTAINERS):
+        return
     writers = {"update", "setdefault", "pop", "popitem", "clear", "__setitem__"}
     for node in ast.walk(module.tree):
         if isinstance(node, ast.ImportFrom) and node.module == "os":
@@ -297,6 +305,7 @@ def test_the_package_keeps_the_rule(rule: Rule) -> None:
         (long_functions, "cli/a.py", "def f():\n" + "    pass\n" * 60, "f has 61 lines"),
         (inside_imports, "engine/inside/read.py", "from stxbuildah import log", "standard library only"),
         (inside_imports, "wheels/inside/build.py", "import attrs", "standard library only"),
+        (shells, "wheels/inside/build.py", "import os\nos.system('ls')", "os.system goes round the process door"),
     ],
 )  # fmt: skip
 def test_a_broken_rule_is_found(rule: Rule, name: str, text: str, part: str) -> None:
