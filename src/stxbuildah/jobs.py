@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from stxbuildah.model.host import HostReport
     from stxbuildah.model.imagebuild import ImageSelection, ReadDirectives, SelectionRequest
     from stxbuildah.model.retag import RetagEntry, RetagRequest, TagCheck, TagResult
+    from stxbuildah.model.settings import Storage
     from stxbuildah.model.ship import Shipped, ShipPlan, ShipProgress, ShipRequest
     from stxbuildah.model.transfer import CarriedImage, Saved, SaveRequest
     from stxbuildah.model.wheelbuild import WheelSource
@@ -229,6 +230,17 @@ def compare(request: "LookRequest", say: Callable[[str], None] = _silent) -> "Co
     from stxbuildah.job import comparison as job
 
     return job.compare(request, say)
+
+
+def image_names(storage: "Storage") -> tuple[str, ...]:
+    """Give the names of the images of the local store.
+
+    Raises:
+        StxbError: the store cannot be asked.
+    """
+    from stxbuildah.job import localimages as job
+
+    return job.image_names(storage)
 
 
 def save(request: "SaveRequest") -> "Saved":

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from stxbuildah.cli import columns
+from stxbuildah.cli import columns, imagenames
 from stxbuildah.cli.lookoptions import look_options, make_request, say
 from stxbuildah.cli.report import size_text
 
@@ -18,8 +18,8 @@ _TITLES = {"python": "Python packages", "deb": "Debian packages", "rpm": "RPM pa
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.argument("before", metavar="IMAGE")
-@click.argument("after", metavar="IMAGE")
+@click.argument("before", metavar="IMAGE", shell_complete=imagenames.complete)
+@click.argument("after", metavar="IMAGE", shell_complete=imagenames.complete)
 @click.option("--files", is_flag=True, help="Compare the files, too, by kind, mode, owner, size and time.")
 @click.option("--format", "output_format", type=click.Choice(["table", "json", "markdown"]), default="table",
               show_default=True, help="How it is told; markdown is for a review.")  # fmt: skip

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from stxbuildah.cli import columns
+from stxbuildah.cli import columns, imagenames
 from stxbuildah.cli.lookoptions import look_options, make_request, say
 from stxbuildah.cli.report import size_text
 
@@ -14,7 +14,7 @@ _DIGEST_SHOWN = len("sha256:") + 12
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.argument("image", metavar="IMAGE")
+@click.argument("image", metavar="IMAGE", shell_complete=imagenames.complete)
 @columns.FORMAT
 @look_options
 @click.pass_context

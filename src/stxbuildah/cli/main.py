@@ -19,7 +19,8 @@ from stxbuildah.errors import DiskFullError, InterruptedByUserError, StxbError
 # Name, module and one line of help: a module is imported only when its command runs, which keeps --help quick.
 COMMANDS = {
     "base": ("stxbuildah.cli.base", "Make the base OS image from the distribution's packages."),
-    "clean": ("stxbuildah.cli.clean", "Remove what killed runs left behind."),
+    "clean": ("stxbuildah.cli.clean", "Remove what killed runs left behind, and what caches keep in vain."),
+    "completion": ("stxbuildah.cli.completion", "Print what lets bash, zsh or fish complete command lines."),
     "diff": ("stxbuildah.cli.diff", "Show what differs between two images: packages, layers, settings, files."),
     "doctor": ("stxbuildah.cli.doctor", "Say what this machine can do, and how to improve it."),
     "history": ("stxbuildah.cli.history", "Show the layers of an image, and what made them."),
@@ -79,6 +80,10 @@ def stxb(ctx: click.Context) -> None:
 def main() -> None:
     """Run the command line and end the process with the exit code of what happened."""
     debug = "--debug" in sys.argv[1:]
+    if "_STXB_COMPLETE" in os.environ:
+        from stxbuildah.cli import completion
+
+        completion.register()
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
     try:
         _end_by_signals()

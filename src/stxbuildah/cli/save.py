@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from stxbuildah.cli import columns, options
+from stxbuildah.cli import columns, imagenames, options
 from stxbuildah.model.reference import ImageReference
 from stxbuildah.model.update import HostOptions
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...", shell_complete=imagenames.complete)
 @click.option("-o", "--output", type=options.FILE, required=True, metavar="FILE", help="The archive; /dev/stdout too.")
 @click.option("--archive", type=click.Choice(["docker-archive", "oci-archive"]), default="docker-archive",
               show_default=True, help="What it is inside: what docker load reads, or an OCI image layout.")  # fmt: skip

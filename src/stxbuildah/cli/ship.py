@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from stxbuildah.cli import columns, lookoptions, options
+from stxbuildah.cli import columns, imagenames, lookoptions, options
 
 if TYPE_CHECKING:
     from stxbuildah.model.ship import Shipped, ShipPlan, ShipProgress, ShipRequest
@@ -16,7 +16,7 @@ _PERCENT = 100
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...", shell_complete=imagenames.complete)
 @click.argument("destination", metavar="ssh://[USER@]HOST[:PORT]")
 @click.option("--into", type=click.Choice(["podman", "docker", "containerd"]),
               help="What takes the images there.  [default: what is found there]")  # fmt: skip

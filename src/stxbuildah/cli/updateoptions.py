@@ -3,7 +3,7 @@
 
 import click
 
-from stxbuildah.cli import options
+from stxbuildah.cli import imagenames, options
 from stxbuildah.model.layer import Compression
 from stxbuildah.model.update import Lane, PullPolicy
 
@@ -41,6 +41,7 @@ update_options = options.together(
         "from_image",
         default="",
         metavar="IMAGE",
+        shell_complete=imagenames.complete,
         help="The image to change; or oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE.",
     ),
     click.option(
