@@ -2,8 +2,12 @@
 """``stxb base --from-image`` on real images: Debian by apt, an rpm system by dnf, from repositories made here."""
 
 import json
+import os
+import re
+import shutil
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -14,23 +18,27 @@ from tests.engine import debrepo
 from tests.engine.conftest import EngineStore
 from tests.engine.registries import Registry
 from tests.engine.rpmimage import cached_rpm_layout, make_rpm
-from tests.engine.stxb import Images, Stxb
+from tests.engine.stxb import PROGRAM, Images, Stxb
 
 pytestmark = pytest.mark.engine
 
+PAGE = Path(__file__).resolve().parents[2] / "docs/base.md"
+EXAMPLE = re.compile(r"^<!-- tested -->\n```sh\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 EPOCH = "1770000000"
 CREATED = "2026-02-02T02:40:00Z"
 OFF = ".disabled"
 LISTS = "etc/apt/sources.list.d"
+REPO_LINES = ("enabled=1", "gpgcheck=0", "skip_if_unavailable=1", "metadata_expire=0")
 RECIPE = ("ca-certificates", "openssh-clients", "python3", "python3-mod_wsgi", "python3-pip", "python3-setuptools")
 
 
 @attrs.frozen(kw_only=True)
 class Served:
-    """Two repositories: the distribution's, and that of the build."""
+    """Two repositories, the distribution's and that of the build, and what is above both."""
 
     distribution: str
     build: str
+    root: str = ""
 
 
 def top_files(images: Images, reference: str) -> dict[str, bytes]:
@@ -161,16 +169,22 @@ def test_debian_without_a_word_of_its_repositories(
 
 @pytest.fixture(scope="module")
 def rpms(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """Repositories of rpm packages. What a recipe asks for is provided by one package for all."""
-    folders = {name: tmp_path_factory.mktemp(name) for name in ("upstream", "made")}
-    make_rpm(folders["made"], "stx-tool", "2.0")
-    make_rpm(folders["made"], "stx-recipe", "1.0", provides=RECIPE)
-    make_rpm(folders["upstream"], "centos-release-openstack-caracal", "1.0")
-    make_rpm(folders["upstream"], "stx-upstream", "1.0", provides=RECIPE)
-    for folder in folders.values():
+    """Repositories of rpm packages, those of the build where the guide says that a build leaves them.
+
+    What a recipe asks for is provided by one package for all.
+    """
+    root = tmp_path_factory.mktemp("rpms")
+    upstream, build = root / "upstream", root / "ws/std/rpmbuild/RPMS"
+    make_rpm(build, "stx-tool", "2.0")
+    make_rpm(build, "stx-recipe", "1.0", provides=RECIPE)
+    make_rpm(upstream, "centos-release-openstack-caracal", "1.0")
+    make_rpm(upstream, "stx-upstream", "1.0", provides=RECIPE)
+    distribution = root / "repo/cgcs-centos-repo/Binary"
+    make_rpm(distribution, "stx-distro", "1.0")
+    for folder in (upstream, build, distribution):
         subprocess.run(["createrepo_c", "--quiet", folder], check=True, capture_output=True)
-    with debrepo.served(folders["upstream"]) as distribution, debrepo.served(folders["made"]) as build:
-        yield Served(distribution=distribution, build=build)
+    with debrepo.served(root) as url:
+        yield Served(root=url, distribution=f"{url}/upstream", build=f"{url}/ws/std/rpmbuild/RPMS")
 
 
 @pytest.fixture(scope="module")
@@ -196,30 +210,24 @@ def centos(
 BASE_CENTOS = ("base", "--os", "centos", "--os-codename", "stream9", "--user", "from", "--format", "json")
 
 
-def test_an_rpm_system_upgraded_from_the_given_repositories(
+def test_an_rpm_system_without_a_word_of_its_repositories(
     stxb: Stxb, images: Images, centos: str, rpms: Served
 ) -> None:
-    words = (*BASE_CENTOS, "--from-image", centos, "--repo", f"stx-build,{rpms.build}")
-    made = with_epoch(stxb).done(*words).json
+    words = ("--from-image", centos, "--repo", f"stx-build,{rpms.build}", "--publish-repos", "no", "--minimal")
+    made = with_epoch(stxb).done(*BASE_CENTOS, *words).json
     assert made["image"] == "localhost/from/stx-centos:stream9-amd64-stable-9"
     base, config = images.config(centos), images.config(made["image"])
     assert config["rootfs"]["diff_ids"] == [*base["rootfs"]["diff_ids"], made["layer"]["diff_id"]]
     found = top_files(images, made["image"])
-    assert found["etc/yum.repos.d/stx.repo"].decode().splitlines() == [
-        "[stx-build]", "name=stx-build", f"baseurl={rpms.build}", "enabled=1", "gpgcheck=0", "skip_if_unavailable=1",
-        "metadata_expire=0",
-    ]  # fmt: skip
-    folders = ("var/cache/", "var/log/", "image-update", "tmp/", "run/", "var/lib/dnf/history")
-    assert not [name for name in found if name.startswith(folders)]
-    installed = images.run(made["image"], "rpm", "-qa").split()
-    assert {"stx-tool-2.0-1.noarch", "stx-recipe-1.0-1.noarch"} < set(installed)
-    assert not [name for name in installed if "upstream" in name or "openstack" in name]
-    # Repositories that stay a secret.
-    hidden = with_epoch(stxb).done(*words, "--publish-repos", "no", "--version", "hidden", "--packages", "").json
-    found = top_files(images, hidden["image"])
     assert "etc/yum.repos.d/stx.repo" not in found
     assert not [name for name, content in found.items() if rpms.build.encode() in content]
-    assert rpms.build not in json.dumps([images.config(hidden["image"]), images.manifest(hidden["image"])])
+    assert rpms.build not in json.dumps([config, images.manifest(made["image"])])
+    folders = ("var/cache/", "var/log/", "image-update", "tmp/", "run/", "var/lib/dnf/history")
+    assert not [name for name in found if name.startswith(folders)]
+    assert images.run(made["image"], "rpm", "-q", "stx-tool", "stx-recipe").split() == [
+        "stx-tool-2.0-1.noarch",
+        "stx-recipe-1.0-1.noarch",
+    ]
     assert images.containers() == []
 
 
@@ -252,3 +260,64 @@ def test_images_that_cannot_be_started_from(stxb: Stxb, registry: Registry, base
         assert (ended.status, ended.out) == (status, ""), ended.err
         assert told in ended.err
         assert "Traceback" not in ended.err
+
+
+def test_the_examples_of_the_guide(
+    stxb: Stxb, images: Images, centos: str, rpms: Served, registry: Registry, tmp_path: Path
+) -> None:
+    settings = tmp_path / "home/.config/containers"
+    shutil.copytree(Path(stxb.environment["XDG_CONFIG_HOME"]) / "containers", settings)
+    (settings / "registries.conf").write_text(f'[[registry]]\nlocation = "{registry.address}"\ninsecure = true\n')
+    fetched = f"{registry.address}/centos/centos:stream9"
+    images.runner.run(
+        ["skopeo", "copy", "--quiet", "--dest-tls-verify=false", f"containers-storage:{centos}", f"docker://{fetched}"]
+    )
+    environment = {
+        **stxb.environment,
+        "PATH": f"{PROGRAM.parent}{os.pathsep}{os.environ['PATH']}",
+        "USER": "builder",
+        "HOME": str(tmp_path / "home"),
+        "XDG_CONFIG_HOME": str(settings.parent),
+        "MY_WORKSPACE": "/ws",
+        "MY_REPO": "/repo",
+        "DOCKER_REGISTRY": registry.address,
+        "CENTOS": fetched,
+        "BUILD_SERVER": rpms.root,
+    }
+    outputs = []
+    for example in EXAMPLE.findall(PAGE.read_text()):
+        argv = ["/bin/bash", "-c", example]
+        ended = subprocess.run(argv, env=environment, cwd=stxb.folder, capture_output=True, text=True, check=False)
+        assert ended.returncode == 0, f"{example}\n{ended.stdout}\n{ended.stderr}"
+        outputs.append(ended.stdout.splitlines())
+    repository = f"{registry.address}/builder/stx-centos"
+    tags = [
+        f"stream9-amd64-{stream}-master-{stream}-{end}" for stream, end in (("stable", "builder"), ("dev", "builder"))
+    ]
+    assert [[line.partition("@")[0] for line in lines] for lines in outputs] == [
+        [f"{repository}:{tag}"] for tag in tags
+    ]
+    # --clean takes FROM away too, since these commands brought it here.
+    assert not [name for names in images.listed() for name in names if name.startswith((fetched, repository))]
+    added = []
+    for tag in tags:
+        manifest = json.loads(registry.manifest("builder/stx-centos", tag))
+        assert len(manifest["layers"]) == len(images.manifest(centos)["layers"]) + 1
+        pulled = f"containers-storage:{repository}:{tag}"
+        images.runner.run(
+            ["skopeo", "copy", "--quiet", "--src-tls-verify=false", f"docker://{repository}:{tag}", pulled]
+        )
+        added.append(set(images.run(f"{repository}:{tag}", "rpm", "-qa").split()))
+    stx_repo = top_files(images, f"{repository}:{tags[0]}")["etc/yum.repos.d/stx.repo"].decode()
+    assert [text.splitlines() for text in stx_repo.split("\n\n")] == [
+        [f"[{name}]", f"name={name}", f"baseurl={rpms.root}/{folder}", *REPO_LINES]
+        for name, folder in (
+            ("local-stx-build", "/ws/std/rpmbuild/RPMS"), ("stx-distro", "/repo/cgcs-centos-repo/Binary"),
+        )
+    ]  # fmt: skip
+    assert "etc/yum.repos.d/stx.repo" not in top_files(images, f"{repository}:{tags[1]}")
+    stable, dev = added
+    assert stable - dev == {"stx-recipe-1.0-1.noarch", "stx-tool-2.0-1.noarch"}
+    assert dev - stable == {
+        "centos-release-openstack-caracal-1.0-1.noarch", "stx-tool-1.0-1.noarch", "stx-upstream-1.0-1.noarch",
+    }  # fmt: skip
