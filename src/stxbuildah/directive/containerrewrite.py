@@ -58,14 +58,17 @@ def here_document_problems(containerfile: Containerfile, source: str) -> tuple[P
     )
 
 
-def rewritten(containerfile: Containerfile, images: Iterable[tuple[ImageUse, str]]) -> Rewritten:
+def rewritten(
+    containerfile: Containerfile, images: Iterable[tuple[ImageUse, str]], variables: Mapping[str, str] | None = None
+) -> Rewritten:
     """Write a Containerfile anew where that is needed.
 
     Args:
         containerfile: the file; it has no ``here_document_problems``.
         images: places that name an image, and what to write there.
+        variables: what programs of every stage see in their environment; none of it is the image's.
     """
-    writer = _Writer(containerfile=containerfile)
+    writer = _Writer(containerfile=containerfile, variables=variables or {})
     for use, name in images:
         writer.names.setdefault(use.index, []).append((use.start, use.end, name))
     text = "\n".join(writer.lines())
@@ -77,6 +80,7 @@ class _Writer:
     """Writes the instructions one after the other."""
 
     containerfile: Containerfile
+    variables: Mapping[str, str]
     names: dict[int, list[tuple[int, int, str]]] = attrs.field(factory=dict)
     files: dict[str, str] = attrs.field(factory=dict)
     changed: bool = False
@@ -91,8 +95,10 @@ class _Writer:
             arguments = self._renamed(instruction.arguments, self.names.get(index, ()))
             self._note_shell(instruction)
             written = self._without_documents(index, instruction, arguments)
-            if written is None and arguments != instruction.arguments:
-                written = (f"{instruction.name} {arguments}",)
+            added = tuple(f"ARG {name}={value}" for name, value in self.variables.items())
+            added = added if instruction.name == "FROM" else ()
+            if written is None and (added or arguments != instruction.arguments):
+                written = (f"{instruction.name} {arguments}", *added)
             if written is not None:
                 self.changed = True
                 yield from self.containerfile.lines[done : instruction.first - 1]

@@ -181,6 +181,28 @@ class Git:
             hint=f"git ls-remote {without_secret(url)} lists what it has",
         )
 
+    def apply(self, folder: Path, patch: Path) -> None:
+        """Commit a patch on top of what is checked out, as ``git am`` does.
+
+        Args:
+            folder: the checkout.
+            patch: a file as of ``git format-patch``.
+
+        Raises:
+            BuildError: it does not apply; the checkout is as it was before.
+        """
+        who = ["-c", "user.name=stxb", "-c", "user.email=stxb@localhost", "-c", "commit.gpgSign=false"]
+        options = ["--quiet", "--committer-date-is-author-date"]
+        try:
+            self._run([*who, "am", *options, "--", str(patch.absolute())], (), folder)
+        except ProcessError as error:
+            self._run(["am", "--abort"], (), folder, check=False)
+            raise BuildError(
+                f"the patch {patch} does not apply",
+                hint="make it anew against the commit that is checked out, with git format-patch",
+                details=error.completed.tail,
+            ) from error
+
     def work_tree(self, folder: Path) -> Path | None:
         """Give the top of the git work tree that a folder is in, or None when it is in none."""
         completed = self._run(["rev-parse", "--show-toplevel"], ("file",), folder, check=False)

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What still runs in a working container after its owner was killed."""
+"""What still runs in working containers: of an owner that was killed, or of a build that takes too long."""
 
 import os
+import select
 import signal
-from contextlib import suppress
+import time
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import attrs
@@ -18,30 +20,78 @@ class _Process:
     words: tuple[bytes, ...]
 
 
-def end_programs(container: str) -> None:
-    """Kill every ``buildah`` that runs a program in a container, and the program with all its children.
+def end_programs(mark: str, *, grace: float = 0.0) -> None:
+    """End every ``buildah`` whose command has a mark, and what it runs with all its children.
 
-    A killed owner takes its children along only where somebody kills the whole group. Processes of other accounts
-    cannot be, and need not be, ended.
+    A killed owner takes its children along only where somebody kills the whole group, and with chroot isolation a
+    buildah that is ended leaves the children of what it ran. Processes of other accounts cannot be, and need not be,
+    ended.
 
     Args:
-        container: the container's name, which only one owner ever had.
+        mark: a word, or part of one, that only one owner ever had: the name of a container or of a lock.
+        grace: seconds that buildah has to end by itself and to tidy up before all are killed.
     """
+    heads, family = _family(mark)
+    with ExitStack() as stack:
+        handles = {number: handle for number in family if (handle := _opened(number, stack)) is not None}
+        groups = {number for number in heads if _leads_group(number)}
+        if grace:
+            _send([handles[number] for number in heads if number in handles], signal.SIGTERM)
+            _await([handles[number] for number in heads if number in handles], grace)
+        born = [_opened(number, stack) for number in _family(mark)[1] - handles.keys()]
+        _send([*handles.values(), *(handle for handle in born if handle is not None)], signal.SIGKILL)
+        for group in groups:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(group, signal.SIGKILL)
+
+
+def _family(mark: str) -> tuple[set[int], set[int]]:
+    """Give the topmost processes that have a mark, and all that descend from them, themselves included."""
     processes = _processes()
-    ending = {process.number for process in processes if _is_buildah_of(process, container)}
-    count = -1
-    while len(ending) != count:
-        count = len(ending)
-        ending |= {process.number for process in processes if process.parent in ending}
-    for number in sorted(ending):
+    marked = {process.number for process in processes if _is_buildah_of(process, mark)}
+    heads = {process.number for process in processes if process.number in marked and process.parent not in marked}
+    family, count = set(marked), -1
+    while len(family) != count:
+        count = len(family)
+        family |= {process.number for process in processes if process.parent in family}
+    return heads, family
+
+
+def _opened(number: int, stack: ExitStack) -> int | None:
+    """Give a handle of a process, which never means another one of the same number; None when it has ended."""
+    try:
+        handle = os.pidfd_open(number)
+    except OSError:
+        return None
+    stack.callback(os.close, handle)
+    return handle
+
+
+def _leads_group(number: int) -> bool:
+    try:
+        return os.getpgid(number) == number
+    except OSError:
+        return False
+
+
+def _send(handles: list[int], number: signal.Signals) -> None:
+    for handle in handles:
         with suppress(ProcessLookupError, PermissionError):
-            os.kill(number, signal.SIGKILL)
+            signal.pidfd_send_signal(handle, number)
 
 
-def _is_buildah_of(process: _Process, container: str) -> bool:
+def _await(handles: list[int], seconds: float) -> None:
+    """Wait at most so long until all have ended: a handle can be read then."""
+    waiting, until = list(handles), time.monotonic() + seconds
+    while waiting and (left := until - time.monotonic()) > 0:
+        ended = select.select(waiting, [], [], left)[0]
+        waiting = [handle for handle in waiting if handle not in ended]
+
+
+def _is_buildah_of(process: _Process, mark: str) -> bool:
     # Inside its user namespace it calls itself buildah-in-a-user-namespace.
     program = process.words[0].rpartition(b"/")[2]
-    return program.startswith(b"buildah") and os.fsencode(container) in process.words[1:]
+    return program.startswith(b"buildah") and any(os.fsencode(mark) in word for word in process.words[1:])
 
 
 def _processes() -> list[_Process]:

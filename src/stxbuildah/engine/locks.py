@@ -13,10 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 PREFIX = "stxb-"
-# Folders of lock files below the state folder: podman's ephemeral containers, and its services, apart from buildah's
-# working containers, which another program removes.
+# Folders of lock files below the state folder, apart from buildah's working containers of our own naming: podman's
+# ephemeral containers and its services, which another program removes, and builds, which name their containers.
 EPHEMERAL = "ephemeral"
 SERVICES = "services"
+BUILDS = "builds"
 _NAME = re.compile(rf"{PREFIX}[0-9a-f]{{16}}")
 _SUFFIX = ".lock"
 

@@ -5,16 +5,17 @@ from pathlib import Path
 
 from stxbuildah import log
 from stxbuildah.engine.leftover import end_programs
-from stxbuildah.engine.locks import EPHEMERAL, SERVICES, adopted, lock_files, orphan_names
+from stxbuildah.engine.locks import BUILDS, EPHEMERAL, SERVICES, adopted, lock_files, orphan_names
 from stxbuildah.engine.process import Runner
 from stxbuildah.engine.session import remove_container, store_key
 from stxbuildah.model.settings import HostChoices
 
 
 def find_orphans(choices: HostChoices, state_folder: Path) -> tuple[str, ...]:
-    """Give the names of this store's containers whose owner has gone; runs no program."""
+    """Give the names of this store's containers and builds whose owner has gone; runs no program."""
     key = store_key(choices)
-    return (*orphan_names(state_folder, key), *orphan_names(state_folder / EPHEMERAL, key))
+    folders = (state_folder, state_folder / EPHEMERAL, state_folder / BUILDS)
+    return tuple(name for folder in folders for name in orphan_names(folder, key))
 
 
 def remove_orphans(runner: Runner, choices: HostChoices, state_folder: Path) -> tuple[str, ...]:
@@ -40,6 +41,10 @@ def remove_orphans(runner: Runner, choices: HostChoices, state_folder: Path) -> 
                 path.unlink(missing_ok=True)
                 log.info("session.orphan.removed", container=lock.name)
                 removed.append(lock.name)
+    if any(orphan_names(state_folder / BUILDS, store_key(choices))):
+        from stxbuildah.engine.imagebuild import remove_orphaned_builds
+
+        removed += remove_orphaned_builds(runner, choices, state_folder)
     if any(orphan_names(state_folder / folder, store_key(choices)) for folder in (EPHEMERAL, SERVICES)):
         from stxbuildah.engine.podman import remove_ephemeral_orphans
 

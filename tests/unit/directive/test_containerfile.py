@@ -139,6 +139,11 @@ def test_images_are_written_as_the_store_has_them() -> None:
     )
 
 
+def test_every_stage_is_given_variables_that_no_image_has() -> None:
+    result = rewritten(read("ARG B\nFROM $B AS a\nRUN x\nFROM a\n"), [], {"CA": "/mnt/ca"})
+    assert result.text == "ARG B\nFROM $B AS a\nARG CA=/mnt/ca\nRUN x\nFROM a\nARG CA=/mnt/ca\n"
+
+
 def test_here_documents_are_written_otherwise() -> None:
     text = (
         'FROM a AS one\nSHELL ["/bin/bash", "-ec"]\nRUN <<EOF\necho $X\nEOF\n'

@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``buildah build``: the building of a Containerfile, of which nothing is left but the image.
+
+buildah chooses the names of a build's working containers itself. A build of ours is known by a secret whose id is the
+name of its owner's lock: it is part of the command and of each container's settings, and no image ever sees it unless
+it asks for it by that name.
+"""
+
+import re
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import attrs
+
+from stxbuildah import log
+from stxbuildah.engine.children import Children
+from stxbuildah.engine.faults import FaultKind, classify, message_of, to_error
+from stxbuildah.engine.leftover import end_programs
+from stxbuildah.engine.locks import BUILDS, OwnerLock, adopted, lock_files
+from stxbuildah.engine.process import Completed, Runner
+from stxbuildah.engine.session import remove_container, store_key
+from stxbuildah.errors import BuildError, StxbError
+from stxbuildah.model.settings import HostChoices
+from stxbuildah.model.value import Value
+
+_STEP = re.compile(r"(?:\[\d+/\d+\] )?STEP (?P<step>\d+/\d+: .*)")
+_FAILED_STEP = re.compile(r'building at STEP "(?P<step>.*)": (?P<why>.*)')
+# What buildah needs to end a step and to remove the containers.
+_GRACE_SECONDS = 20.0
+_LONGEST_STEP = 100
+
+
+@attrs.frozen(kw_only=True)
+class BuildOrder(Value):
+    """What ``buildah build`` is to build.
+
+    Attributes:
+        context: the build context.
+        containerfile: the Containerfile, anywhere.
+        name: what the image is called in the local store.
+        arguments: build arguments, in order.
+        proxies: variables for programs and downloads of the build; they are part of no image.
+        ignore_file: what of the context is not seen; None for nothing.
+        contexts: further contexts, by name.
+        volumes: mounts of every program that runs.
+        options: how registries are reached, as ``engine.registry_flags`` gives it.
+        docker_format: make an image of Docker's format, which has health checks and triggers.
+        cache: use the layers that builds before left, and leave some.
+        timestamp: time of the image and its files, in seconds since the epoch.
+    """
+
+    context: Path
+    containerfile: Path
+    name: str
+    arguments: tuple[tuple[str, str], ...] = ()
+    proxies: Mapping[str, str] = attrs.field(factory=dict)
+    ignore_file: Path | None = None
+    contexts: tuple[tuple[str, Path], ...] = ()
+    volumes: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    docker_format: bool = False
+    cache: bool = False
+    timestamp: int
+
+    def argv(self, choices: HostChoices, mark: Sequence[str] = ()) -> list[str]:
+        """Give the command.
+
+        Args:
+            choices: isolation, runtime and network.
+            mark: options by which the build is known.
+        """
+        words = ["buildah", "build", "--isolation", choices.isolation]
+        if choices.runtime and choices.isolation != "chroot":
+            words += ["--runtime", choices.runtime]
+        # An image that the store has is taken as it is.
+        words += ["--network", choices.network, "--pull=false", "--force-rm", f"--layers={str(self.cache).lower()}"]
+        words += ["--format", "docker" if self.docker_format else "oci", "--timestamp", str(self.timestamp)]
+        for name, value in self.arguments:
+            words += ["--build-arg", f"{name}={value}"]
+        for name, folder in self.contexts:
+            words += ["--build-context", f"{name}={folder}"]
+        for volume in self.volumes:
+            words += ["--volume", volume]
+        if self.ignore_file is not None:
+            words += ["--ignorefile", str(self.ignore_file)]
+        words += [*self.options, *mark, "--tag", self.name, "--file", str(self.containerfile)]
+        return [*words, "--", str(self.context)]
+
+
+def build(
+    runner: Runner,
+    choices: HostChoices,
+    order: BuildOrder,
+    *,
+    state_folder: Path,
+    timeout: float | None,
+    on_step: Callable[[str], None],
+) -> None:
+    """Build an image; whatever ends the build, no working container and no program of it is left.
+
+    Args:
+        runner: runs buildah; its lines go where the runner says.
+        choices: isolation, runtime, network and store.
+        order: what is built.
+        state_folder: folder of lock files, which tell living owners from orphans.
+        timeout: seconds that it may take; None for no limit.
+        on_step: told of each step when it begins, as ``STEP 2/7: RUN make``.
+
+    Raises:
+        DiskFullError: no space was left.
+        BuildError: a step failed, or it took too long.
+        InterruptedByUserError: all programs of the run were ended.
+    """
+    with _marked(runner, choices, state_folder) as lock:
+        mark = ["--secret", f"id={lock.name},src={lock.path}"]
+        forward = runner.on_line
+
+        def on_line(line: str) -> None:
+            match = _STEP.fullmatch(line)
+            if match:
+                on_step(f"STEP {match['step'][:_LONGEST_STEP]}")
+            if forward is not None:
+                forward(line)
+
+        # Its process group takes along what chroot isolation leaves behind.
+        own = attrs.evolve(runner, on_line=on_line, children=runner.children or Children())
+        with _ended_after(lock.name, timeout) as late:
+            completed = own.run(
+                order.argv(choices, mark),
+                extra={**dict(choices.environment), **order.proxies},
+                check=False,
+                stream_stdout=True,
+            )
+        if late.is_set():
+            raise BuildError(
+                f"the build had not ended after {timeout:g} seconds and was stopped",
+                hint="give it more with --timeout, or look at the last step for what hangs",
+                details=completed.tail,
+            )
+        if completed.returncode != 0:
+            raise _error(completed)
+
+
+def remove_orphaned_builds(runner: Runner, choices: HostChoices, state_folder: Path) -> tuple[str, ...]:
+    """End builds whose owner has gone, and remove their working containers.
+
+    Returns:
+        The ids of the containers that were removed.
+    """
+    removed: list[str] = []
+    for path in lock_files(state_folder / BUILDS):
+        with adopted(path, store_key(choices)) as lock:
+            if lock is None:
+                continue
+            end_programs(lock.name)
+            gone, left = _remove_containers(runner, choices, lock.name)
+            removed += gone
+            if not left:
+                path.unlink(missing_ok=True)
+    return tuple(removed)
+
+
+@contextmanager
+def _marked(runner: Runner, choices: HostChoices, state_folder: Path) -> Iterator[OwnerLock]:
+    """Hold a lock whose name marks a build; at the end nothing that bears the mark is left."""
+    lock = OwnerLock.take(state_folder / BUILDS, store_key(choices))
+    good = False
+    try:
+        yield lock
+        good = True
+    finally:
+        left: tuple[str, ...] = ()
+        if not good:
+            end_programs(lock.name)
+            left = _remove_containers(runner, choices, lock.name)[1]
+        lock.release(container_gone=not left)
+
+
+@contextmanager
+def _ended_after(mark: str, timeout: float | None) -> Iterator[threading.Event]:
+    """End a build when the block takes too long; the event then is set."""
+    late = threading.Event()
+
+    def end() -> None:
+        late.set()
+        end_programs(mark, grace=_GRACE_SECONDS)
+
+    timer = threading.Timer(timeout or 0.0, end)
+    timer.daemon = True
+    if timeout is not None:
+        timer.start()
+    try:
+        yield late
+    finally:
+        timer.cancel()
+        if late.is_set():
+            # What it left is ended, too, before anything of it is removed.
+            timer.join()
+
+
+def _remove_containers(runner: Runner, choices: HostChoices, mark: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Remove the working containers of a build; give the ids of those removed, and of those left."""
+    found = _containers(choices, mark)
+    gone = tuple(container for container in found if remove_container(runner, choices, container))
+    if found:
+        log.info("build.containers.removed", containers=gone)
+    return gone, tuple(container for container in found if container not in gone)
+
+
+def _containers(choices: HostChoices, mark: str) -> tuple[str, ...]:
+    """Give the ids of working containers whose settings have a mark.
+
+    buildah shows only some of a container's settings; all of them are in a file of the store, which is the account's
+    own. Where it cannot be read nothing is found.
+    """
+    storage = choices.storage
+    if not storage.root or not storage.driver:
+        return ()
+    wanted = f'"id={mark},'.encode()
+    found = []
+    for path in sorted(Path(storage.root, f"{storage.driver}-containers").glob("*/userdata/buildah.json")):
+        try:
+            if wanted in path.read_bytes():
+                found.append(path.parent.parent.name)
+        except OSError:
+            continue
+    return tuple(found)
+
+
+def _error(completed: Completed) -> StxbError:
+    """Give the error for a build that failed: which step, and why."""
+    fault = classify(completed.tail, completed.returncode)
+    if fault.kind is FaultKind.DISK_FULL:
+        return to_error(fault, "the build")
+    texts = [message_of(line) for line in completed.tail]
+    for text in reversed(texts):
+        match = _FAILED_STEP.search(text)
+        if match:
+            sentence = f"the build failed at {match['step'][:_LONGEST_STEP]}: {match['why']}"
+            return BuildError(sentence, hint="its last lines say more, its log all", details=completed.tail)
+    last = next((text for text in reversed(texts) if text), f"buildah ended with status {completed.returncode}")
+    return BuildError(f"the build failed: {last}", details=completed.tail)

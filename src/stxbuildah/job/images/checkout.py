@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checkouts that images are built from: a repository at a commit, with patches on top."""
+
+import hashlib
+import os
+import shutil
+import time
+from pathlib import Path
+
+import attrs
+
+from stxbuildah.engine.git import Git, secrets_of
+from stxbuildah.errors import InputError, Problem
+from stxbuildah.job.images.work import ImageWork
+from stxbuildah.model.imagebuild import Checkout
+from stxbuildah.wheels.keyed import KeyedFolders
+
+_KEPT_SECONDS = 14 * 24 * 3600
+
+
+@attrs.frozen(kw_only=True)
+class CheckedOut:
+    """A checkout as it lies on the disk.
+
+    Attributes:
+        folder: its top; shared with other builds, and not to be changed.
+        commit: the commit that the ref named.
+        patches: digest of the patches; empty when there are none.
+    """
+
+    folder: Path
+    commit: str
+    patches: str = ""
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        """What an image is made of because of it, by component."""
+        return {"source": self.commit, **({"patches": self.patches} if self.patches else {})}
+
+
+def check_out(work: ImageWork, checkout: Checkout) -> CheckedOut:
+    """Give a checkout; one that was made of the same before is used again.
+
+    Each is kept under the digest of the whole URL, the commit and the patches: no two share a folder that are not one.
+
+    Args:
+        work: what is built.
+        checkout: repository, ref and patches.
+
+    Raises:
+        BuildError: a patch does not apply.
+        StxbError: the repository cannot be reached, or has no such ref.
+    """
+    url = _url(checkout.url)
+    git = _git(work, url)
+    commit = git.commit_of(url, checkout.ref)
+    patches = _patches_digest(checkout)
+    folders = KeyedFolders(top=work.engine.folders.cache / "checkouts" / _digest(url)[:32])
+    key = _digest(commit, patches)
+    found = folders.find(key)
+    if found is None:
+        work.tell("checking the repository out")
+        with folders.held(key) as slot:
+            if not slot.is_there:
+                target = slot.draft / "checkout"
+                git.checkout(url, commit, target)
+                for patch in checkout.patches:
+                    git.apply(target, patch)
+                slot.keep()
+            found = slot.folder
+        _forget_old(folders.top)
+    # Its time says when it was used last.
+    os.utime(found)
+    return CheckedOut(folder=found / "checkout", commit=commit, patches=patches)
+
+
+def scratch_copy(checked_out: CheckedOut, folder: Path) -> Path:
+    """Copy a checkout into a new folder, where it may be changed."""
+    shutil.copytree(checked_out.folder, folder, symlinks=True)
+    return folder
+
+
+def patch_problems(file: Path, checkout: Checkout) -> tuple[Problem, ...]:
+    """Give the patches that are not there.
+
+    Args:
+        file: the directives file that names them.
+        checkout: the checkout.
+    """
+    return tuple(
+        Problem(str(file), f"the patch {patch} is not there") for patch in checkout.patches if not patch.is_file()
+    )
+
+
+def _git(work: ImageWork, url: str) -> Git:
+    engine = work.engine
+    runner = attrs.evolve(engine.runner, secrets=(*engine.runner.secrets, *secrets_of(url)))
+    proxies, bundle = work.request.host.proxies, work.request.material.build_ca_bundle
+    left = work.seconds_left
+    git = Git(runner=runner, proxies=proxies, ca_bundle=bundle)
+    return git if left is None else attrs.evolve(git, timeout=min(left, git.timeout))
+
+
+def _url(text: str) -> str:
+    return Path(text).as_uri() if text.startswith("/") else text
+
+
+def _patches_digest(checkout: Checkout) -> str:
+    digests = []
+    for patch in checkout.patches:
+        try:
+            digests.append(hashlib.sha256(patch.read_bytes()).hexdigest())
+        except OSError as error:
+            raise InputError(f"the patch {patch} cannot be read: {error.strerror}") from error
+    return f"sha256:{_digest(*digests)}" if digests else ""
+
+
+def _digest(*texts: str) -> str:
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()
+
+
+def _forget_old(top: Path) -> None:
+    """Remove checkouts of one repository that nobody has used for long."""
+    oldest = time.time() - _KEPT_SECONDS
+    for folder in top.glob("??/*"):
+        if folder.is_dir() and folder.suffix == "" and folder.stat().st_mtime < oldest:
+            shutil.rmtree(folder, ignore_errors=True)
