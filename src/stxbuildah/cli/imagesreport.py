@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from stxbuildah.cli.columns import printable
-from stxbuildah.cli.report import size_text
 from stxbuildah.cli.wheelsreport import clock
+from stxbuildah.model.sizes import size_text
 
 if TYPE_CHECKING:
     from stxbuildah.errors import Problem

@@ -7,9 +7,8 @@ from collections.abc import Callable
 import click
 
 from stxbuildah.model.packages import PackageLists, difference
+from stxbuildah.model.sizes import size_text as size_text  # noqa: PLC0414 # its users know it from here
 from stxbuildah.model.update import ImageChange, UpdatePlan, UpdateResult
-
-_STEP = 1000
 
 
 def progress(*, quiet: bool) -> Callable[[str], None]:
@@ -23,17 +22,6 @@ def _silent(text: str) -> None:
 
 def _say(text: str) -> None:
     click.echo(f"{click.style('·', fg='cyan')} {text}", err=True)
-
-
-def size_text(count: int) -> str:
-    """Write a number of bytes for people, in powers of 1000."""
-    size = float(count)
-    unit = "B"
-    for larger in ("kB", "MB", "GB"):
-        if size < _STEP:
-            break
-        size, unit = size / _STEP, larger
-    return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
 
 
 def plan_text(plan: UpdatePlan) -> str:

@@ -110,6 +110,15 @@ class Records:
             return None
         return attrs.evolve(record.outcome, packages=read_packages(self.folder, record))
 
+    def complete(self, outcome: ImageOutcome) -> ImageOutcome:
+        """Give an outcome with the packages that the records have of the same image, where it does not tell them."""
+        record = read_build_file(self.folder).get(outcome.label)
+        if record is None or not outcome.digest or record.outcome.digest != outcome.digest:
+            return outcome
+        if outcome.packages != PackageLists():
+            return outcome
+        return attrs.evolve(outcome, packages=read_packages(self.folder, record))
+
     def note(self, outcome: ImageOutcome) -> tuple[Path, ...]:
         """Write what came of an image: at once, and again when more has.
 

@@ -109,6 +109,7 @@ def test_an_image_that_did_not_change_keeps_what_was_known_of_it(tmp_path: Path)
     assert again.state is ImageState.UNCHANGED
     assert again.packages == built(NOVA).packages
     assert again.pushed == built(NOVA, pushed=True).pushed
+    assert records.complete(unchanged).packages == built(NOVA).packages
 
 
 def test_an_image_that_is_another_now_keeps_nothing(tmp_path: Path) -> None:
@@ -118,6 +119,8 @@ def test_an_image_that_is_another_now_keeps_nothing(tmp_path: Path) -> None:
     again = Records.opened(tmp_path).earlier("stx-nova")
     assert again is not None
     assert (again.pushed, again.packages) == ((), PackageLists(rpm=("bash-5",)))
+    unknown = attrs.evolve(built(NOVA), packages=PackageLists())
+    assert Records.opened(tmp_path).complete(unknown) == unknown
     assert sorted(path.suffix for path in tmp_path.glob("stx-nova*")) == [".rpmlst"]
 
 
