@@ -17,7 +17,7 @@ nox.options.reuse_venv = "yes"
 # Several processes, each with stores and a registry of its own; tests of one file share what they set up.
 TOGETHER = ("--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile")
 ROOT = Path(__file__).resolve().parent
-PROGRAMS = ("src", "tests", "benchmarks", "noxfile.py")
+PROGRAMS = ("src", "tests", "benchmarks", "noxfile.py", "hatch_build.py")
 SCRIPTS = ("bootstrap", ".ci/run", "demo/demo", "src/stxbuildah/engine/there/ship.sh")
 
 
