@@ -56,6 +56,11 @@ _TOLD: tuple[tuple[re.Pattern[str], type[StxbError], str], ...] = (
         "a repository is not at its address, or has no such release",
     ),
     (
+        re.compile(r"certificate (?:verif|is NOT|has)|No system certificates|SSL (?:peer )?certificate", re.IGNORECASE),
+        RegistryError,
+        "the image does not trust the repository's certificate; --build-ca-bundle names a file of those to trust",
+    ),
+    (
         re.compile(
             r"Failed to fetch|Could not (?:resolve|connect)|Temporary failure|Unable to connect|timed out|Curl error"
             r"|Cannot (?:download|retrieve) repo|Failed to download|All mirrors were tried|Status code: \d+"

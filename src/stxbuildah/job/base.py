@@ -188,10 +188,7 @@ def with_templates(shipped: BaseTemplates, given: tuple[Path, ...]) -> BaseTempl
     problems: list[Problem] = []
     fields: dict[str, Template] = {}
     for path in given:
-        files = sorted(file for file in path.iterdir() if template_field(file.name)) if path.is_dir() else [path]
-        if not files:
-            problems.append(Problem(COMMAND_LINE, f"the folder {path} has no template: {', '.join(KNOWN_NAMES)}"))
-        for file in files:
+        for file in _template_files(path, problems):
             field = template_field(file.name)
             if not field:
                 problems.append(
@@ -209,6 +206,19 @@ def with_templates(shipped: BaseTemplates, given: tuple[Path, ...]) -> BaseTempl
     return attrs.evolve(shipped, **fields)
 
 
+def _template_files(path: Path, problems: list[Problem]) -> list[Path]:
+    try:
+        if not path.is_dir():
+            return [path]
+        files = sorted(file for file in path.iterdir() if template_field(file.name))
+    except OSError as error:
+        problems.append(Problem(COMMAND_LINE, f"the folder {path} cannot be read: {error.strerror}"))
+        return []
+    if not files:
+        problems.append(Problem(COMMAND_LINE, f"the folder {path} has no template: {', '.join(KNOWN_NAMES)}"))
+    return files
+
+
 def find_layers(request: BaseRequest) -> tuple[str, ...]:
     """Give the build's layers that its checkouts list in ``<os>_build_layer.cfg``, sorted.
 
@@ -216,4 +226,5 @@ def find_layers(request: BaseRequest) -> tuple[str, ...]:
         InputError: a folder is not there, or a list cannot be read.
     """
     lists = find_lists(request.roots, (f"{request.system.os}_build_layer.cfg",))
-    return tuple(sorted({word for file in lists for word in read_whole(file, "list of layers").split()}))
+    lines = (line for file in lists for line in read_whole(file, "list of layers").splitlines())
+    return tuple(sorted({word for line in lines for word in line.partition("#")[0].split()}))

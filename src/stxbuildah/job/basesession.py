@@ -246,9 +246,8 @@ def _stage(folder: Path, plan: BasePlan) -> Path:
     for name, text in texts.items():
         if text:
             (folder / name).write_text(text, encoding="utf-8")
-            (folder / name).chmod(0o644)
-    for path in (folder, folder / "repositories"):
-        path.chmod(0o755)
+            # The container's root is this account.
+            (folder / name).chmod(0o600)
     return folder
 
 

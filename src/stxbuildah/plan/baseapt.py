@@ -169,13 +169,14 @@ class _Apt:
     def _layer_files(self, found: tuple[str, ...]) -> dict[str, str]:
         """Give one list of packages for each layer of the build, switched off."""
         template, named = self.recipe.templates.layer_list, self.request.content.build_layers
-        for layer in named:
-            if not _LAYER.fullmatch(layer) or layer in _TAKEN:
+        layers = sorted({*named, *found})
+        for layer in layers:
+            if not _is_layer(layer):
                 self._wrong(f"{layer!r} is not the name of a layer: lower-case letters, digits, dots, dashes")
         if not template.given and not (self._are_named("--build-layer") if named else self._has_repositories()):
             return {}
         files = {}
-        for layer in sorted({*named, *found}):
+        for layer in filter(_is_layer, layers):
             lines = self._entries(template, self._values(LAYER=layer))
             self._check_lines(template.source, lines)
             if shown := [new for line in lines if (new := published(line, self.request))]:
@@ -195,7 +196,7 @@ class _Apt:
 
     def _check_mirrors(self) -> None:
         for mirror in dict.fromkeys(self._mirrors()):
-            if mirror and not _MIRROR.fullmatch(mirror):
+            if mirror and not (_MIRROR.fullmatch(mirror) and url_of(mirror).scheme):
                 self._wrong(f"{hide_passwords(mirror)!r} is not the URL of a mirror")
         if not self.request.variables.repomgr_origin.isprintable():
             self._wrong("REPOMGR_ORIGIN has more than one line")
@@ -207,8 +208,12 @@ class _Apt:
                 f"the repository {hide_passwords(line)!r} is no sources.list line: deb [options] URL suite component",
             )
             for line in lines
-            if not _REPOSITORY.fullmatch(line) or not line.isprintable()
+            if not (_REPOSITORY.fullmatch(line) and line.isprintable() and url_of(line).scheme)
         )
 
     def _wrong(self, message: str) -> None:
         self.problems.append(Problem(COMMAND_LINE, message))
+
+
+def _is_layer(name: str) -> bool:
+    return bool(_LAYER.fullmatch(name)) and name not in _TAKEN

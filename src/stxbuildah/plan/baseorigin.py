@@ -9,22 +9,22 @@ from stxbuildah.errors import Problem
 from stxbuildah.model.base import BaseRequest
 
 COMMAND_LINE = "command line"
-URL = r"[a-z][a-z0-9+.-]*:\S+"
+URL = r"[a-z][a-z0-9+.-]*:/\S*"
 _URL = re.compile(URL)
+# The options of a sources.list line, which may name files.
+_OPTIONS = re.compile(r"\[[^\]\s]*=[^\]]*\]")
 _MASK = "********"
 
 
 def url_of(line: str) -> SplitResult:
     """Give the URL in a line of a list, or in ``name,url``; an empty one when there is none, or none that can be."""
-    for word in re.split(r"[\s,=]+", re.sub(r"\[[^\]\s]*=[^\]]*\]", " ", line)):
-        if _URL.fullmatch(word):
-            try:
-                found = urlsplit(word)
-                _ = found.hostname, found.port
-            except ValueError:
-                continue
-            return found
-    return urlsplit("")
+    match = _URL.search(_OPTIONS.sub(" ", line, count=1))
+    try:
+        found = urlsplit(match[0] if match else "")
+        _ = found.hostname, found.port
+    except ValueError:
+        return urlsplit("")
+    return found
 
 
 def passwords(line: str) -> tuple[str, ...]:

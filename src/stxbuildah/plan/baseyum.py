@@ -14,6 +14,7 @@ from stxbuildah.plan.baseorigin import (
     published,
     published_password_problems,
     publishing_problems,
+    url_of,
 )
 
 REPOSITORY_FILE = "/etc/yum.repos.d/stx.repo"
@@ -97,7 +98,7 @@ def _given(
 
 
 def _valid(line: str, source: str, problems: list[Problem]) -> re.Match[str] | None:
-    match = _REPOSITORY.fullmatch(line) if line.isprintable() else None
+    match = _REPOSITORY.fullmatch(line) if line.isprintable() and url_of(line).scheme else None
     if match is None:
         message = f"the repository {hide_passwords(line)!r} is not NAME,URL, as stx-distro,http://host.example/folder"
         problems.append(Problem(source, message))

@@ -135,7 +135,11 @@ def test_what_is_no_template_is_told_at_once(tmp_path: Path) -> None:
 
 
 def test_the_builds_layers_are_those_of_its_checkouts(tmp_path: Path) -> None:
-    for name, text in (("one", "flock common\n"), ("two", "distro\ncommon\n"), ("do-not-build", "never\n")):
+    for name, text in (
+        ("one", "flock common\n"),
+        ("two", "distro # of the system\ncommon\n"),
+        ("do-not-build", "never\n"),
+    ):
         (tmp_path / name).mkdir()
         (tmp_path / name / "debian_build_layer.cfg").write_text(text, encoding="utf-8")
     assert base.find_layers(BaseRequest(system=TRIXIE, roots=(tmp_path,))) == ("common", "distro", "flock")

@@ -125,6 +125,11 @@ def test_layers_of_checkouts_are_passed_over_where_the_repositories_are_not_name
     }
 
 
+def test_a_checkouts_layer_stays_in_the_folder_of_lists() -> None:
+    with pytest.raises(ProblemsError, match=r"'\.\./\.\./x' is not the name of a layer"):
+        plan(layers=("../../x",), content={})
+
+
 def test_every_mistake_at_once() -> None:
     with pytest.raises(ProblemsError) as caught:
         plan(
