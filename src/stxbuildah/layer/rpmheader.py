@@ -14,6 +14,7 @@ from stxbuildah.errors import InputError
 from stxbuildah.model.value import Value
 
 _NAME, _VERSION, _RELEASE, _ARCH = 1000, 1001, 1002, 1022
+_PROVIDES = 1047
 _DIRECTORY_INDEXES, _BASE_NAMES, _DIRECTORY_NAMES = 1116, 1117, 1118
 _INT32, _STRING, _STRING_ARRAY, _I18N_STRING = 4, 6, 8, 9
 _ENTRY = struct.Struct(">iIII")
@@ -35,6 +36,7 @@ class RpmPackage(Value):
         directories: folders of its files, each with a trailing slash.
         base_names: its files' names.
         directory_indexes: for each name, the place of its folder in ``directories``.
+        provides: names of what it stands for, its own among them.
     """
 
     name: str
@@ -44,6 +46,7 @@ class RpmPackage(Value):
     directories: tuple[str, ...] = attrs.field(default=(), repr=False)
     base_names: tuple[str, ...] = attrs.field(default=(), repr=False)
     directory_indexes: tuple[int, ...] = attrs.field(default=(), repr=False)
+    provides: tuple[str, ...] = attrs.field(default=(), repr=False)
 
     def __str__(self) -> str:
         """Write it as ``rpm -qa`` does."""
@@ -83,6 +86,7 @@ def read_header(blob: bytes) -> RpmPackage:
             directories=_strings(data, index, _DIRECTORY_NAMES),
             base_names=_strings(data, index, _BASE_NAMES),
             directory_indexes=_integers(data, index, _DIRECTORY_INDEXES),
+            provides=_strings(data, index, _PROVIDES),
         )
     except (struct.error, ValueError, IndexError) as error:
         raise InputError(f"a package header of the image's rpm database is damaged: {error}") from error

@@ -155,10 +155,13 @@ class _Steps:
         mounts = [f"{commands}:{_MOUNTED}:ro"] if any(commands.iterdir()) else []
 
         def run(argv: Sequence[str], volumes: Sequence[str], environment: Mapping[str, str]) -> Completed:
-            return self.container.run(
+            completed = self.container.run(
                 argv, what=what, volumes=[*mounts, *volumes], env=environment, user="0:0",
                 workdir=str(self._setting("WorkingDir") or "/"), check=False,
             )  # fmt: skip
+            if completed.returncode != 0:
+                _ = self.container.work.seconds_left  # what was ended by the time's end says so
+            return completed
 
         run_programs(programs, run, bash=bash, environment=self._variables, folder=state)
 
