@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The page of a run in a real browser: its search, its colours, and what its security policy lets happen."""
 
+import platform
 import re
 import shutil
 import struct
@@ -72,8 +73,11 @@ class Browser:
 def browser(engine_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Browser:
     program = next(filter(None, map(shutil.which, BROWSERS)), None)
     if program is None:
-        unavailable(f"this needs a browser: one of {', '.join(BROWSERS)}")
-        raise AssertionError
+        sentence = f"this needs a browser: one of {', '.join(BROWSERS)}"
+        if platform.freedesktop_os_release()["ID"] == "debian":
+            unavailable(sentence)
+        # Others have none as a package that ./bootstrap could install.
+        pytest.skip(sentence)
     return Browser(program, tmp_path_factory.mktemp("browser"))
 
 
