@@ -69,6 +69,13 @@ def test_a_whole_run(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_the_documentation_shows_every_key(tmp_path: Path) -> None:
+    Records.begin(product(tmp_path, NOVA)).note(built(NOVA, pushed=True))
+    text = (Path(__file__).parents[4] / "docs" / "images-results.md").read_text(encoding="utf-8")
+    shown = json.loads(text.partition("```json\n")[2].partition("```")[0])
+    assert (shown["version"], [list(image) for image in shown["images"]]) == (1, [list(images(tmp_path)[0])])
+
+
 def test_what_was_built_and_not_pushed_is_on_no_list(tmp_path: Path) -> None:
     Records.begin(product(tmp_path, NOVA)).note(built(NOVA))
     assert not list(tmp_path.glob("*.lst"))
