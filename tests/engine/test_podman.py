@@ -15,10 +15,11 @@ from pathlib import Path
 import attrs
 import pytest
 
-from stxbuildah.engine.podman import ContainerJob, Mount, PodmanService, remove_ephemeral_orphans
+from stxbuildah.engine.podman import PodmanService, remove_ephemeral_orphans
 from stxbuildah.engine.probe import choose_host
 from stxbuildah.engine.process import Runner
 from stxbuildah.errors import BuildError, HostError
+from stxbuildah.model.container import ContainerJob, Mount
 from stxbuildah.model.host import UserChoices
 from stxbuildah.model.reference import ImageReference
 from stxbuildah.model.settings import HostChoices
@@ -99,8 +100,9 @@ def test_what_podman_was_really_told(
             told.extend(json.loads(podman(podman_runner, podman_choices, "inspect", *ids)))
             (tmp_path / "out/go").touch()
 
+    # One stream for both outputs: podman reads two pipes, and may tell of the second first.
     program = """\
-echo started; while [ ! -e /out/go ]; do sleep 0.1; done; touch /in/x; echo written > /out/file
+exec 2>&1; echo started; while [ ! -e /out/go ]; do sleep 0.1; done; touch /in/x; echo written > /out/file
 echo "$COLOUR"; pwd; ulimit -v; grep -E '^(CapBnd|NoNewPrivs)' /proc/self/status; ls /sys/class/net"""
     job = ContainerJob(
         image=image,
@@ -245,7 +247,8 @@ def test_no_process_outlives_the_block(
 KILLED = """
 import sys
 from pathlib import Path
-from stxbuildah.engine.podman import ContainerJob, PodmanService
+from stxbuildah.engine.podman import PodmanService
+from stxbuildah.model.container import ContainerJob
 from stxbuildah.engine.process import Runner
 from stxbuildah.model.settings import HostChoices
 pairs = tuple(word.split("=", 1) for word in sys.argv[3:])

@@ -12,7 +12,7 @@ import shutil
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -26,69 +26,39 @@ from stxbuildah.engine.process import TAIL_LINES, Runner
 from stxbuildah.engine.service import LONGEST_ADDRESS, SOCKET, running_service
 from stxbuildah.engine.session import store_key
 from stxbuildah.errors import BuildError, HostError, StxbError
+from stxbuildah.model.container import ContainerJob, Ended
 from stxbuildah.model.settings import HostChoices
 
 if TYPE_CHECKING:
     from podman import PodmanClient
     from podman.domain.containers import Container
 
-
-@attrs.frozen(kw_only=True)
-class Mount:
-    """A folder or file of this machine inside a container.
-
-    Attributes:
-        source: absolute path on this machine.
-        target: absolute path in the container.
-        writable: whether the container may write to it.
-    """
-
-    source: Path
-    target: str
-    writable: bool = False
+# Where programs expect to be able to write.
+_IN_MEMORY = ("/tmp", "/var/tmp", "/run")  # noqa: S108 # of the container
 
 
-@attrs.frozen(kw_only=True)
-class ContainerJob:
-    """What one ephemeral container does.
+@attrs.frozen
+class RunningContainer:
+    """A container that was started."""
 
-    Attributes:
-        image: image reference or id; it must be in the store.
-        command: program and arguments.
-        mounts: folders and files it sees.
-        environment: variables of the program.
-        network: ``none`` or ``host``.
-        working_folder: absolute path in the container; empty for the image's.
-        memory: bytes of address space that each process may have; 0 for no limit. An ``ulimit``, since an ordinary
-            account can set no cgroup limit on every machine.
-        timeout: seconds after which the container is killed.
-        labels: labels, as pairs.
-    """
+    container: "Container"
 
-    image: str
-    command: tuple[str, ...]
-    mounts: tuple[Mount, ...] = ()
-    environment: Mapping[str, str] = attrs.field(factory=dict)
-    network: str = "none"
-    working_folder: str = ""
-    memory: int = 0
-    timeout: float = 3600.0
-    labels: tuple[tuple[str, str], ...] = ()
+    def lines(self) -> Iterator[str]:
+        """Give the lines it writes, as they come, to its end."""
+        yield from whole_lines(self.container.logs(stream=True, follow=True, stdout=True, stderr=True))
 
+    def has_ended(self) -> bool:
+        """Tell whether its program has ended."""
+        self.container.reload()
+        return self.container.status not in {"created", "initialized", "running"}
 
-@attrs.frozen(kw_only=True)
-class Ended:
-    """A container that has ended.
+    def kill(self) -> None:
+        """End it at once, if it has not ended."""
+        _kill(self.container)
 
-    Attributes:
-        status: exit status of its program; 128 and more for a signal.
-        tail: the last lines it wrote.
-        timed_out: whether it was killed because it took too long.
-    """
-
-    status: int
-    tail: tuple[str, ...]
-    timed_out: bool = False
+    def wait(self) -> int:
+        """Await its end, and give the exit status of its program."""
+        return int(self.container.wait())
 
 
 class PodmanService:
@@ -187,11 +157,41 @@ class PodmanService:
             BuildError: podman cannot make or start the container.
             HostError: podman went away.
         """
+        with contextlib.ExitStack() as stack:
+            container = stack.enter_context(self.opened(job, turn))
+            expired = threading.Event()
+            timer = threading.Timer(job.timeout, _expire, args=(container, expired))
+            timer.daemon = True
+            timer.start()
+            stack.callback(timer.cancel)
+            tail: deque[str] = deque(maxlen=TAIL_LINES)
+            for line in container.lines():
+                tail.append(line)
+                if on_line is not None:
+                    on_line(line)
+            status = container.wait()
+        if expired.is_set():
+            tail.append(f"no end after {job.timeout:g} seconds")
+        return Ended(status=status, tail=tuple(tail), timed_out=expired.is_set())
+
+    @contextlib.contextmanager
+    def opened(
+        self, job: ContainerJob, turn: contextlib.AbstractContextManager[object] | None = None
+    ) -> "Iterator[RunningContainer]":
+        """Start a container, which is gone when the block ends, whatever happens in it.
+
+        Args:
+            job: what it runs; its ``timeout`` is the caller's to see to.
+            turn: entered while the program runs; the container is made before and removed after.
+
+        Raises:
+            BuildError: podman cannot make or start it.
+            HostError: podman went away, also inside the block.
+        """
         with _translated(f"a container of the image {job.image}"), contextlib.ExitStack() as stack:
             name = stack.enter_context(self._owned_name())
             container = self._connection.containers.create(job.image, list(job.command), **self._settings(job, name))
             stack.callback(_discard, container)
-            expired = threading.Event()
             stack.enter_context(turn or contextlib.nullcontext())
             stack.enter_context(self._known_as_running(name, container))
             container.start()
@@ -199,19 +199,7 @@ class PodmanService:
                 # Told to end between the two.
                 _kill(container)
             log.debug("container.started", container=name, image=job.image)
-            timer = threading.Timer(job.timeout, _expire, args=(container, expired))
-            timer.daemon = True
-            timer.start()
-            stack.callback(timer.cancel)
-            tail: deque[str] = deque(maxlen=TAIL_LINES)
-            for line in _lines(container.logs(stream=True, follow=True, stdout=True, stderr=True)):
-                tail.append(line)
-                if on_line is not None:
-                    on_line(line)
-            status = int(container.wait())
-        if expired.is_set():
-            tail.append(f"no end after {job.timeout:g} seconds")
-        return Ended(status=status, tail=tuple(tail), timed_out=expired.is_set())
+            yield RunningContainer(container)
 
     def _settings(self, job: ContainerJob, name: str) -> dict[str, object]:
         labels = {**dict(job.labels), SERVICE_LABEL: self.folder.name}
@@ -307,8 +295,12 @@ def _settings(job: ContainerJob, name: str) -> dict[str, object]:
         "mounts": [
             {"type": "bind", "source": str(mount.source), "target": mount.target, "read_only": not mount.writable}
             for mount in job.mounts
-        ],
+        ]
+        # By name: podman 4.3 adds them for its own command line alone.
+        + [{"type": "tmpfs", "source": "tmpfs", "target": place} for place in _IN_MEMORY if job.read_only],
     }
+    if job.read_only:
+        settings |= {"read_only": True, "read_write_tmpfs": True}
     if job.working_folder:
         settings["working_dir"] = job.working_folder
     if job.memory:
@@ -340,8 +332,8 @@ def _translated(what: str) -> Iterator[None]:
         raise HostError(f"{what}: podman's service does not answer: {error}") from error
 
 
-def _lines(chunks: object) -> Iterator[str]:
-    """Give whole lines of a container's output, which comes in pieces of any size."""
+def whole_lines(chunks: object) -> Iterator[str]:
+    """Give whole lines of an output, which comes as an iterator of bytes in pieces of any size."""
     assert isinstance(chunks, Iterator)  # noqa: S101 # logs(stream=True) gives a generator
     rest = b""
     for chunk in chunks:
@@ -351,9 +343,9 @@ def _lines(chunks: object) -> Iterator[str]:
         yield rest.decode("utf-8", "replace")
 
 
-def _expire(container: "Container", expired: threading.Event) -> None:
+def _expire(container: RunningContainer, expired: threading.Event) -> None:
     expired.set()
-    _kill(container)
+    container.kill()
 
 
 def _discard(container: "Container") -> None:

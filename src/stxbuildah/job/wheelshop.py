@@ -138,7 +138,7 @@ class WheelShop:
         from stxbuildah.engine.download import Downloader
         from stxbuildah.wheels.buildpython import RequirementFolders, known_python
         from stxbuildah.wheels.index import DEFAULT_INDEX, PackageIndex
-        from stxbuildah.wheels.sourcebuild import Workshop
+        from stxbuildah.wheels.sourcebuild import Workshop, shared_benches
 
         request, service = self.request, self._opened_service()
         assert self._engine is not None  # noqa: S101 # opened with the service
@@ -172,6 +172,8 @@ class WheelShop:
             pins=parse_pins(self.pins, str(request.requires.pins)),
             kept=KeyedFolders(top=self.folders.cache / "wheels" / "requirements"),
         )
+        benches = shared_benches(service, image, self.work)
+        self._stack.callback(benches.close)
         return Workshop(
             service=service,
             image=image,
@@ -180,4 +182,5 @@ class WheelShop:
             proxies=proxies,
             ca_bundle=request.ca_bundle,
             turns=threading.Semaphore(request.jobs),
+            benches=benches,
         )

@@ -13,9 +13,10 @@ import attrs
 
 from stxbuildah import log
 from stxbuildah.engine.git import Git, secrets_of
-from stxbuildah.engine.podman import ContainerJob, Ended, Mount, PodmanService
+from stxbuildah.engine.podman import PodmanService
 from stxbuildah.engine.process import Runner, redact
 from stxbuildah.errors import BuildError
+from stxbuildah.model.container import ContainerJob, Ended, Mount
 from stxbuildah.model.module import BuiltModule, ModuleSource
 from stxbuildah.model.settings import Proxies
 from stxbuildah.wheels.metadata import examine, with_version

@@ -16,8 +16,9 @@ from packaging.tags import Tag, parse_tag
 from packaging.utils import NormalizedName, canonicalize_name
 
 from stxbuildah import log
-from stxbuildah.engine.podman import ContainerJob, Mount, PodmanService
+from stxbuildah.engine.podman import PodmanService
 from stxbuildah.errors import BuildError
+from stxbuildah.model.container import ContainerJob, Mount
 from stxbuildah.model.inventory import Distribution, MetadataFormat
 from stxbuildah.wheels.dependencies import TargetPython, download_requirements
 from stxbuildah.wheels.index import PackageIndex

@@ -12,11 +12,13 @@ import attrs
 from packaging.requirements import Requirement
 
 from stxbuildah import log
-from stxbuildah.engine.podman import ContainerJob, Ended, Mount, PodmanService
+from stxbuildah.engine.podman import PodmanService
 from stxbuildah.errors import BuildError
+from stxbuildah.model.container import ContainerJob, Ended, Mount
 from stxbuildah.model.settings import Proxies
 from stxbuildah.model.wheelbuild import SourceKind, WheelSource
 from stxbuildah.model.wheelsrun import WheelLimits
+from stxbuildah.wheels.benches import Benches, BenchJob
 from stxbuildah.wheels.buildneeds import BuildNeeds, parse_need, read_needs
 from stxbuildah.wheels.buildpython import INSIDE, RequirementFolders
 from stxbuildah.wheels.inside.backend import MISSING
@@ -40,6 +42,14 @@ _START = 'ulimit -v "$1" && shift && exec "$@" 2>&1'
 # Nobody who installs a wheel reads debugging information, and to make it takes a good part of a compiler's time.
 _WITHOUT_DEBUGGING = "-g0"
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# Variables of every build.
+_SETTLED = {
+    "HOME": "/tmp",  # noqa: S108 # of the container
+    "LC_ALL": "C.UTF-8",
+    "PATH": _PATH,
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "PYTHONHASHSEED": "0",
+}
 
 _HINTS: tuple[tuple[str, str], ...] = (
     (r"memoryerror|cannot allocate memory|virtual memory exhausted", "it had too little memory: --build-memory"),
@@ -62,6 +72,7 @@ class Workshop:
         proxies: for builds that may reach the network.
         ca_bundle: certificates for those; None for the image's.
         turns: how many builds run at a time; others are made ready meanwhile.
+        benches: containers that builds may share one after the other; None for one of its own for each.
     """
 
     service: PodmanService
@@ -71,6 +82,21 @@ class Workshop:
     proxies: Proxies = attrs.field(factory=Proxies)
     ca_bundle: Path | None = None
     turns: threading.Semaphore = attrs.field(factory=threading.Semaphore)
+    benches: Benches | None = None
+
+
+def shared_benches(service: PodmanService, image: str, work: Path) -> Benches:
+    """Give containers for builds that need nothing but what all builds have.
+
+    Args:
+        service: runs them.
+        image: the builder image.
+        work: existing folder, on the file system of all sources that are laid out.
+    """
+    names = (Path(_SOURCE).name, Path(_OUT).name)
+    return Benches(
+        service=service, image=image, environment=_SETTLED, top=str(Path(_SOURCE).parent), names=names, work=work
+    )
 
 
 def build_source(source: WheelSource, laid_out: LaidOut, workshop: Workshop, out: Path, log_file: Path) -> Path:
@@ -99,8 +125,7 @@ def build_source(source: WheelSource, laid_out: LaidOut, workshop: Workshop, out
         rounds += 1
         folder = workshop.requirements.provide(requires, f"the build of {source.wheel}")
         with _logged(log_file) as write:
-            job = _job(source, laid_out, needs, workshop, out=out, requires=folder)
-            ended = workshop.service.run(job, write, workshop.turns)
+            ended = _built(source, laid_out, needs, workshop, write, out=out, requires=folder)
         if ended.status != MISSING or rounds == _ROUNDS:
             break
         asked = _asked_for(out / _ASKED)
@@ -122,15 +147,31 @@ def _built_for_python2(source: WheelSource, laid_out: LaidOut, workshop: Worksho
     return _only_wheel(out)
 
 
-def _job(
-    source: WheelSource, laid_out: LaidOut, needs: BuildNeeds, workshop: Workshop, *, out: Path, requires: Path | None
-) -> ContainerJob:
+def _built(
+    source: WheelSource, laid_out: LaidOut, needs: BuildNeeds, workshop: Workshop, write: Callable[[str], None],
+    *, out: Path, requires: Path | None,
+) -> Ended:  # fmt: skip
+    """Build in a container that others have used before, or in one of its own when that cannot do."""
     request = {
         "backend": needs.backend, "path": list(needs.backend_path), "out": _OUT,
         "asked": f"{_OUT}/{_ASKED}" if needs.asks else "",
     }  # fmt: skip
+    if workshop.benches is not None and requires is None and not workshop.limits.network:
+        job = BenchJob(
+            folders={Path(_SOURCE).name: laid_out.top, Path(_OUT).name: out},
+            request=request,
+            environment=_environment(source, laid_out, workshop, requires),
+            working_folder=str(Path(_SOURCE, laid_out.inner)),
+            memory=workshop.limits.memory,
+            timeout=workshop.limits.timeout,
+        )
+        with workshop.turns:
+            ended = workshop.benches.run(job, write)
+        if ended is not None:
+            return ended
     program = ("python3", "-B", f"{_PROGRAMS}/backend.py", json.dumps(request))
-    return _container(source, laid_out, workshop, program, out=out, requires=requires)
+    container = _container(source, laid_out, workshop, program, out=out, requires=requires)
+    return workshop.service.run(container, write, workshop.turns)
 
 
 def _container(
@@ -166,11 +207,7 @@ def _container(
 def _environment(source: WheelSource, laid_out: LaidOut, workshop: Workshop, requires: Path | None) -> dict[str, str]:
     flags = workshop.requirements.python.compiler_flags if workshop.requirements is not None else ""
     environment = {
-        "HOME": "/tmp",  # noqa: S108 # of the container
-        "LC_ALL": "C.UTF-8",
-        "PATH": _PATH,
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONHASHSEED": "0",
+        **_SETTLED,
         "SOURCE_DATE_EPOCH": str(max(laid_out.epoch, _OLDEST_EPOCH)),
         # Whatever these say stands in place of Python's own flags, so those come along.
         **dict.fromkeys(("CFLAGS", "CXXFLAGS"), f"{flags} {_WITHOUT_DEBUGGING}".strip()),

@@ -12,6 +12,7 @@ from stxbuildah.wheels.material import Material
 
 # Changed when the way of building changes so that older wheels must not be taken.
 _FORM = 1
+_PROGRAMS = ("backend.py", "bench.py")
 
 
 def build_key(source: WheelSource, material: Material, builder: str, limits: WheelLimits, requires: str) -> str:
@@ -29,7 +30,7 @@ def build_key(source: WheelSource, material: Material, builder: str, limits: Whe
     """
     parts = {
         "form": _FORM,
-        "program": hashlib.sha256((INSIDE / "backend.py").read_bytes()).hexdigest(),
+        "programs": [hashlib.sha256((INSIDE / name).read_bytes()).hexdigest() for name in _PROGRAMS],
         "wheel": source.wheel,
         "kind": source.kind.value,
         "source": material.digest,

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What runs in the container of a build: the standard library alone, of Python 3.8 and later."""
+"""What runs in the container of a build: the standard library alone, of Python 3.9 and later."""
