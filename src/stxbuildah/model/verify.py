@@ -85,7 +85,8 @@ class VerifyRequest(Value):
     Attributes:
         images: images of the local store; when there are none, those of ``files``, of ``selection``, or of the records.
         files: image directives files, which say what their images should hold.
-        selection: a product's directives files; None when none are searched for.
+        selection: a product's directives files; none are searched for when it has no roots.
+        fallback: folders that are searched for a product when nothing else names an image.
         naming: what images are called.
         records: folder of the records of ``stxb images``.
         only: LABELs that alone are verified, of the records; empty for all.
@@ -101,7 +102,8 @@ class VerifyRequest(Value):
 
     images: tuple[str, ...] = ()
     files: tuple[Path, ...] = ()
-    selection: SelectionRequest | None = None
+    selection: SelectionRequest = attrs.field(factory=lambda: SelectionRequest(roots=()))
+    fallback: tuple[Path, ...] = ()
     naming: ImageNaming = attrs.field(factory=ImageNaming)
     records: Path = Path("stxb-out/build-images")
     only: tuple[str, ...] = ()

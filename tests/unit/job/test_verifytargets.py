@@ -3,6 +3,7 @@
 
 from pathlib import Path
 
+import attrs
 import pytest
 
 from stxbuildah.errors import InputError, ProblemsError
@@ -91,6 +92,9 @@ def test_images_of_a_product(tmp_path: Path) -> None:
     selection = SelectionRequest(roots=(tmp_path / "repo",), os="debian", codename="trixie")
     [found] = find_targets(VerifyRequest(selection=selection, naming=NAMING, records=tmp_path / "none"))
     assert (found.label, found.reference.tag) == ("new", "p-debian-trixie-amd64-stable-build")
+    without = attrs.evolve(selection, roots=())
+    request = VerifyRequest(selection=without, fallback=selection.roots, naming=NAMING, records=tmp_path / "none")
+    assert find_targets(request) == (found,)
 
 
 def test_mistakes(tmp_path: Path) -> None:

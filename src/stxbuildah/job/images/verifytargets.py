@@ -8,7 +8,7 @@ from stxbuildah.job.base import complete_system
 from stxbuildah.job.images.recordfile import BUILD_FILE, read_build_file
 from stxbuildah.job.imagescan import read_directives_file, select_images
 from stxbuildah.model.base import BaseSystem
-from stxbuildah.model.imagebuild import ImageDirectives, SelectionRequest
+from stxbuildah.model.imagebuild import ImageDirectives
 from stxbuildah.model.imagesrun import ImageOutcome, ImagesRequest, ImageState
 from stxbuildah.model.reference import ImageReference
 from stxbuildah.model.value import Value
@@ -39,14 +39,17 @@ def find_targets(request: VerifyRequest) -> tuple[VerifyTarget, ...]:
     """Find the images that a request means.
 
     They are those that it names; else those of its directives files, or of the product it selects; else those that the
-    records have. What the records tell of an image is used in any case.
+    records have; else those of a product in the folders to fall back on. What the records tell of an image is used in
+    any case.
 
     Raises:
         InputError: there is none, or the records are damaged.
         ProblemsError: every mistake of the directives files.
     """
-    directives = _directives(request)
     records = {label: record.outcome for label, record in read_build_file(request.records).items()}
+    if not (request.images or request.files or records) and not request.selection.roots:
+        request = attrs.evolve(request, selection=attrs.evolve(request.selection, roots=request.fallback))
+    directives = _directives(request)
     if request.images:
         by_name = {str(one.reference): one for one in records.values() if one.reference is not None}
         return tuple(_named(text, directives, by_name) for text in request.images)
@@ -69,7 +72,7 @@ def _directives(request: VerifyRequest) -> dict[str, ImageDirectives]:
     """Give what the directives files say, by LABEL."""
     files = list(request.files)
     problems: list[Problem] = []
-    if request.selection is not None and request.selection.roots:
+    if request.selection.roots:
         selection = select_images(request.selection)
         files += [image.file for image in selection.built]
         problems += selection.problems
@@ -97,7 +100,7 @@ def _of_directives(
     request: VerifyRequest, directives: dict[str, ImageDirectives], records: dict[str, ImageOutcome]
 ) -> tuple[VerifyTarget, ...]:
     """Give the images of directives files: by the names that the records have, else by those that builds give."""
-    chosen = request.selection or SelectionRequest(roots=())
+    chosen = request.selection
     lacking = [label for label in directives if label not in records or records[label].reference is None]
     names = {}
     if lacking:
