@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The two charts of the page of a run: when what was built, and how big the images are."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from urllib.parse import quote
 
@@ -9,7 +9,7 @@ from stxbuildah.job.images.html import Html, element
 from stxbuildah.model.imagesrun import ImageOutcome
 from stxbuildah.model.sizes import size_text
 
-# Steps that have a colour of their own; what comes later shares the last one.
+# Kinds of steps that have a colour of their own; what comes later shares the last one.
 _COLOURS = 8
 _TICKS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
 _MOST_TICKS = 7
@@ -50,8 +50,8 @@ def timeline_section(outcomes: Sequence[ImageOutcome], seconds: float) -> Html:
         return Html()
     whole = max([seconds, 0.001, *(one.started + sum(step for _, step in one.seconds) for one in outcomes)])
     ticks = _ticks(whole)
-    totals = _step_totals(outcomes)
-    colours = {step: f"s{min(place, _COLOURS)}" for place, step in enumerate(totals)}
+    kinds = _kinds(outcomes)
+    colours = {kind: f"s{min(place, _COLOURS)}" for place, kind in enumerate(kinds)}
     head = element(
         "tr",
         element("th", "Image", scope="col"),
@@ -65,7 +65,7 @@ def timeline_section(outcomes: Sequence[ImageOutcome], seconds: float) -> Html:
     return element(
         "section",
         element("h2", "Timeline"),
-        element("div", element("div", table, class_="wide overview"), _legend(totals, colours), class_="card"),
+        element("div", element("div", table, class_="wide overview"), _legend(kinds), class_="card"),
     )
 
 
@@ -90,7 +90,7 @@ def _bar(outcome: ImageOutcome, whole: float, ticks: Sequence[int], colours: dic
     begin = outcome.started
     for step, seconds in outcome.seconds:
         told = f"{step}: {clock(seconds)}, begun at {clock(begin)}"
-        parts.append(_rectangle(told, colours[step], begin / whole, seconds / whole))
+        parts.append(_rectangle(told, colours[_kind(step)], begin / whole, seconds / whole))
         begin += seconds
     told = "; ".join(f"{step} {clock(seconds)}" for step, seconds in outcome.seconds) or outcome.state.value
     return element("svg", *parts, height=f"{_HEIGHT}", role="img", aria_label=f"{outcome.label}: {told}")
@@ -110,23 +110,30 @@ def _ticks(whole: float) -> tuple[int, ...]:
     return tuple(range(0, int(whole) + 1, distance))
 
 
-def _step_totals(outcomes: Iterable[ImageOutcome]) -> dict[str, float]:
-    """Give the time of each step in all images together, the longest first."""
-    total: dict[str, float] = {}
+def _kind(step: str) -> str:
+    """Give what steps have a colour in common for: their first word, since they name files and packages behind it."""
+    return step.split(" ", 1)[0]
+
+
+def _kinds(outcomes: Iterable[ImageOutcome]) -> dict[str, tuple[str, float]]:
+    """Give the kinds of steps, those that took longest first, each with its name and its time in all images."""
+    names: dict[str, set[str]] = defaultdict(set)
+    total: dict[str, float] = defaultdict(float)
     for outcome in outcomes:
         for step, seconds in outcome.seconds:
-            total[step] = total.get(step, 0.0) + seconds
-    return dict(sorted(total.items(), key=lambda item: (-item[1], item[0])))
+            names[_kind(step)].add(step)
+            total[_kind(step)] += seconds
+    order = sorted(total, key=lambda kind: (-total[kind], kind))
+    return {kind: (names[kind].pop() if len(names[kind]) == 1 else f"{kind} …", total[kind]) for kind in order}
 
 
-def _legend(totals: dict[str, float], colours: dict[str, str]) -> Html:
-    if not totals:
+def _legend(kinds: dict[str, tuple[str, float]]) -> Html:
+    if not kinds:
         return Html()
-    own = list(totals)[:_COLOURS]
-    items = [_legend_item(colours[step], f"{step} {clock(totals[step])}") for step in own]
-    if len(own) < len(totals):
-        others = sum(totals.values()) - sum(totals[step] for step in own)
-        items.append(_legend_item(f"s{_COLOURS}", f"other steps {clock(others)}"))
+    shown = list(kinds.values())
+    items = [_legend_item(f"s{place}", f"{name} {clock(time)}") for place, (name, time) in enumerate(shown[:_COLOURS])]
+    if others := shown[_COLOURS:]:
+        items.append(_legend_item(f"s{_COLOURS}", f"other steps {clock(sum(time for _, time in others))}"))
     return element("ul", *items, class_="legend", aria_label="Steps and their time in all images together")
 
 
