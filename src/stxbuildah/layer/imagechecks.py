@@ -9,42 +9,73 @@ from packaging.utils import canonicalize_name
 from stxbuildah.errors import InputError
 from stxbuildah.layer.documents import Json
 from stxbuildah.layer.entrypoint import find_entry_point, variables
+from stxbuildah.layer.environment import find_environment
 from stxbuildah.layer.inventory import take_inventory
-from stxbuildah.layer.paths import read_file, resolve
+from stxbuildah.layer.paths import base_name, is_below, read_file, resolve
 from stxbuildah.layer.requirements import unmet
 from stxbuildah.layer.sharedlibraries import missing_libraries
 from stxbuildah.layer.wantedpackages import lacking_os_packages, lacking_python_packages
 from stxbuildah.model.imagebuild import ImageDirectives, LociBuild
 from stxbuildah.model.inventory import Inventory
-from stxbuildah.model.tree import FileTree
+from stxbuildah.model.tree import Entry, FileTree, Kind
 from stxbuildah.model.verify import Check, CheckResult, Verdict
 
 _NO_DIRECTIVES = "its directives file is not known"
+_LIBRARY = re.compile(r"\.so(?:\.\d+)*$")
 _NAME_OF_REQUIREMENT = re.compile(r"[A-Za-z0-9._-]+")
 # Fields of passwd(5) and group(5).
 _NAME, _ID, _GROUP = 0, 2, 3
 
 
-def check_programs(tree: FileTree, settings: Mapping[str, Json], architecture: str) -> tuple[CheckResult, CheckResult]:
+def check_programs(
+    tree: FileTree, settings: Mapping[str, Json], architecture: str, modules: Sequence[str] = ()
+) -> tuple[CheckResult, CheckResult]:
     """Check that what an image starts with is there, and the libraries that it takes.
 
     Args:
         tree: the image.
         settings: ``config`` of its configuration.
         architecture: as the configuration says it.
+        modules: canonical paths of compiled Python modules, whose libraries have to be there, too.
     """
     entry = find_entry_point(tree, settings, architecture)
-    if not entry.argv:
-        nothing = "it has neither ENTRYPOINT nor CMD"
-        return _skipped(Check.ENTRY_POINT, nothing), _skipped(Check.LIBRARIES, nothing)
-    shown = entry.programs[0] if entry.programs else entry.argv[0]
-    first = result(Check.ENTRY_POINT, entry.problems, f"{shown} is there", f"{entry.argv[0]} cannot be started")
-    if not entry.programs:
+    first = _skipped(Check.ENTRY_POINT, "it has neither ENTRYPOINT nor CMD")
+    if entry.argv:
+        shown = entry.programs[0] if entry.programs else entry.argv[0]
+        first = result(Check.ENTRY_POINT, entry.problems, f"{shown} is there", f"{entry.argv[0]} cannot be started")
+    if not entry.programs and not modules:
         return first, _skipped(Check.LIBRARIES, "there is no program to look at")
     path = variables(settings).get("LD_LIBRARY_PATH", "")
     missing = [one for program in entry.programs for one in missing_libraries(tree, program, library_path=path)]
-    of = ", ".join(entry.programs)
-    return first, result(Check.LIBRARIES, missing, f"all that {of} needs is there", f"{of} cannot be loaded")
+    own = {base_name(module) for module in modules}
+    for module in modules:
+        # Some bring libraries and load them by themselves.
+        missing += [one for one in missing_libraries(tree, module, library_path=path) if one.split(",")[0] not in own]
+    of = ", ".join([*entry.programs, *([f"{len(modules)} compiled modules"] if modules else [])])
+    lacking = tuple(dict.fromkeys(missing))
+    return first, result(Check.LIBRARIES, lacking, f"all libraries of {of} are there", f"libraries of {of} are missing")
+
+
+def compiled_modules(tree: FileTree, files: Mapping[str, Entry], settings: Mapping[str, Json]) -> tuple[str, ...]:
+    """Give the compiled modules and libraries of the Python environment that is first on an image's PATH.
+
+    Args:
+        tree: the image.
+        files: all its paths.
+        settings: ``config`` of its configuration.
+    """
+    try:
+        environment = find_environment(tree, variables(settings)["PATH"])
+    except InputError:
+        environment = None
+    if environment is None:
+        return ()
+    folders = {environment.purelib, environment.platlib}
+    return tuple(
+        path
+        for path in sorted(files)
+        if files[path].kind is Kind.FILE and _LIBRARY.search(path) and any(is_below(path, folder) for folder in folders)
+    )
 
 
 def check_python(

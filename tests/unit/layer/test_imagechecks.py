@@ -16,6 +16,7 @@ from stxbuildah.layer.imagechecks import (
     check_dist_packages,
     check_programs,
     check_python,
+    compiled_modules,
     guarded,
     result,
 )
@@ -78,6 +79,26 @@ def test_an_entry_point_that_needs_nothing() -> None:
 def test_an_entry_point_that_is_not_there() -> None:
     entry, libraries = check_programs(MemoryTree({}), {"Cmd": ["/run-me"]}, "amd64")
     assert (entry.verdict, libraries.verdict) == (Verdict.FAILED, Verdict.SKIPPED)
+
+
+def test_libraries_of_compiled_modules() -> None:
+    environment: dict[str, Json] = {"Env": [f"PATH={PATH}"]}
+    tree = MemoryTree(
+        {
+            **PYTHON,
+            f"{SITE}/fast/_core.cpython-313-x86_64-linux-gnu.so": make_elf("libfast.so.1", "libown-1.so.2"),
+            f"{SITE}/fast.libs/libown-1.so.2": make_elf(),
+            "/usr/lib/python3/dist-packages/other.so": make_elf("libother.so"),
+        }
+    )
+    modules = compiled_modules(tree, walked(tree), environment)
+    assert [path.rpartition("/")[2] for path in modules] == [
+        "libown-1.so.2", "_core.cpython-313-x86_64-linux-gnu.so",
+    ]  # fmt: skip
+    entry, libraries = check_programs(tree, environment, "amd64", modules)
+    assert entry.verdict is Verdict.SKIPPED
+    assert libraries.sentence == f"libfast.so.1, which {modules[1]} needs"
+    assert compiled_modules(MemoryTree({}), {}, environment) == ()
 
 
 @pytest.mark.parametrize("directives", [None, DOCKER, attrs.evolve(LOCI, build=LociBuild())])

@@ -34,6 +34,7 @@ from stxbuildah.layer.imagechecks import (
     check_dist_packages,
     check_programs,
     check_python,
+    compiled_modules,
     guarded,
 )
 from stxbuildah.layer.imageremains import BaseImage, check_leftovers, check_permissions
@@ -143,8 +144,9 @@ class _Verifying:
         directives = self.target.directives
         files = walked(tree)
         loci = directives is not None and directives.builder is Builder.LOCI
+        modules = compiled_modules(tree, files, self._settings) if loci else ()
         return [
-            *check_programs(tree, self._settings, str(self._config.get("architecture") or "")),
+            *check_programs(tree, self._settings, str(self._config.get("architecture") or ""), modules),
             *check_python(tree, self._settings, directives),
             guarded(Check.DIST_PACKAGES, lambda: check_dist_packages(tree, directives)),
             check_account(tree, directives),
