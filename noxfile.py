@@ -62,6 +62,13 @@ def engine(session: nox.Session) -> None:
 
 
 @nox.session
+def stress(session: nox.Session) -> None:
+    """Many images side by side, over and over, for races of the store that show rarely; not among what must pass."""
+    session.env["STXB_REQUIRE_ENGINE"] = "1"
+    run_pytest(session, "tests/engine", "-m", "stress", "--durations=3")
+
+
+@nox.session
 def conformance(session: nox.Session) -> None:
     """Real inputs of StarlingX's users: ../shared/corpus, or the folder that STXB_CORPUS names."""
     corpus = Path(os.environ.get("STXB_CORPUS", ROOT.parent / "shared" / "corpus"))

@@ -90,10 +90,11 @@ def engine_home(engine_folder: Path) -> Path:
 @pytest.fixture(scope="session")
 def stores(engine_folder: Path, engine_home: Path) -> dict[str, EngineStore]:
     """One private store for each of the drivers ``overlay`` and ``vfs``."""
-    return {driver: _make_store(engine_folder, engine_home, driver) for driver in ("overlay", "vfs")}
+    return {driver: make_store(engine_folder, engine_home, driver) for driver in ("overlay", "vfs")}
 
 
-def _make_store(folder: Path, home: Path, driver: str) -> EngineStore:
+def make_store(folder: Path, home: Path, driver: str) -> EngineStore:
+    """Make a private store below a folder, which has a folder ``runtime``."""
     root = folder / driver
     root.mkdir()
     # Rootless buildah and podman read graphroot from the user's own storage.conf alone; of a file that the
@@ -148,16 +149,17 @@ def base_layout(engine_folder: Path) -> Path:
 @pytest.fixture(scope="session")
 def base_image(store: Store, base_layout: Path) -> ImageReference:
     """The base image in the overlay store."""
-    return _import_base(store, base_layout)
+    return import_base(store, base_layout)
 
 
 @pytest.fixture(scope="session")
 def vfs_base_image(stores: dict[str, EngineStore], base_layout: Path) -> ImageReference:
     """The base image in the vfs store."""
-    return _import_base(stores["vfs"].store, base_layout)
+    return import_base(stores["vfs"].store, base_layout)
 
 
-def _import_base(store: Store, layout: Path) -> ImageReference:
+def import_base(store: Store, layout: Path) -> ImageReference:
+    """Put the base image into a store."""
     reference = ImageReference.parse("localhost/tests/base:1")
     store.import_image(f"oci:{layout}:base", reference)
     return reference
@@ -222,7 +224,7 @@ def make_stxb(stores: dict[str, EngineStore], tmp_path: Path) -> StxbMaker:
     """Makes the command ``stxb`` on one of the private stores, each with a cache and a folder of its own."""
 
     def make(driver: str = "overlay") -> Stxb:
-        return _stxb_of(stores[driver], Path(tempfile.mkdtemp(prefix=f"{driver}-", dir=tmp_path)))
+        return stxb_of(stores[driver], Path(tempfile.mkdtemp(prefix=f"{driver}-", dir=tmp_path)))
 
     return make
 
@@ -230,10 +232,11 @@ def make_stxb(stores: dict[str, EngineStore], tmp_path: Path) -> StxbMaker:
 @pytest.fixture(scope="module")
 def module_stxb(stores: dict[str, EngineStore], tmp_path_factory: pytest.TempPathFactory) -> Stxb:
     """The command ``stxb`` on the overlay store, for fixtures that several tests share."""
-    return _stxb_of(stores["overlay"], tmp_path_factory.mktemp("stxb"))
+    return stxb_of(stores["overlay"], tmp_path_factory.mktemp("stxb"))
 
 
-def _stxb_of(store: EngineStore, folder: Path) -> Stxb:
+def stxb_of(store: EngineStore, folder: Path) -> Stxb:
+    """Give the command ``stxb`` on a store, with a cache and a state of its own in a folder."""
     own = {"XDG_CACHE_HOME": str(folder / "cache"), "XDG_STATE_HOME": str(folder / "state")}
     return Stxb(folder=folder, environment={**dict(store.choices.environment), **own})
 

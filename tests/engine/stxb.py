@@ -62,8 +62,8 @@ class Stxb:
     folder: Path
     environment: Mapping[str, str]
 
-    def run(self, *words: object, extra: Mapping[str, str] | None = None) -> Ended:
-        """Run the command to its end, whatever that is."""
+    def run(self, *words: object, extra: Mapping[str, str] | None = None, limit: float = 600) -> Ended:
+        """Run the command to its end, whatever that is, within a limit in seconds."""
         completed = subprocess.run(
             [PROGRAM, *map(str, words)],
             cwd=self.folder,
@@ -72,7 +72,7 @@ class Stxb:
             capture_output=True,
             text=True,
             check=False,
-            timeout=600,
+            timeout=limit,
         )
         return Ended(status=completed.returncode, out=completed.stdout, err=completed.stderr)
 
