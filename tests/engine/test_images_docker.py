@@ -207,8 +207,9 @@ def test_a_step_that_fails(stores: dict[str, EngineStore], base_image: ImageRefe
     assert containers(store.runner) == before
 
 
-# One of its programs leaves the process group.
-HANGS = "ARG BASE\nFROM $BASE\nRUN setsid sleep 54321 & echo it hangs; sleep 54321\n"
+# Nobody else sleeps as long; one of the programs leaves the process group.
+NAP = str(100_000 + os.getpid())
+HANGS = f"ARG BASE\nFROM $BASE\nRUN setsid sleep {NAP} & echo it hangs; sleep {NAP}\n"
 
 
 def hanging() -> list[str]:
@@ -219,7 +220,7 @@ def hanging() -> list[str]:
             words = (folder / "cmdline").read_bytes().split(b"\0")
         except OSError:
             continue
-        if words[:2] == [b"sleep", b"54321"]:
+        if words[:2] == [b"sleep", NAP.encode()]:
             found.append(folder.name)
     return found
 

@@ -25,6 +25,8 @@ from stxbuildah.errors import BuildError, StxbError
 from stxbuildah.model.settings import HostChoices
 from stxbuildah.model.value import Value
 
+# Label of the containers that a script has started; its value is the name of the lock of the script's owner.
+SCRIPT_LABEL = "io.stxbuildah.script"
 _STEP = re.compile(r"(?:\[\d+/\d+\] )?STEP (?P<step>\d+/\d+: .*)")
 _FAILED_STEP = re.compile(r'building at STEP "(?P<step>.*)": (?P<why>.*)')
 # What buildah needs to end a step and to remove the containers.
@@ -113,22 +115,11 @@ def build(
         BuildError: a step failed, or it took too long.
         InterruptedByUserError: all programs of the run were ended.
     """
-    with _marked(runner, choices, state_folder) as lock:
-        mark = ["--secret", f"id={lock.name},src={lock.path}"]
-        forward = runner.on_line
-
-        def on_line(line: str) -> None:
-            match = _STEP.fullmatch(line)
-            if match:
-                on_step(f"STEP {match['step'][:_LONGEST_STEP]}")
-            if forward is not None:
-                forward(line)
-
-        # Its process group takes along what chroot isolation leaves behind.
-        own = attrs.evolve(runner, on_line=on_line, children=runner.children or Children())
-        with _ended_after(lock.name, timeout) as late:
+    with marked(runner, choices, state_folder) as lock:
+        own = telling_steps(runner, on_step)
+        with ended_after(lock.name, timeout) as late:
             completed = own.run(
-                order.argv(choices, mark),
+                order.argv(choices, mark_options(lock)),
                 extra={**dict(choices.environment), **order.proxies},
                 check=False,
                 stream_stdout=True,
@@ -157,14 +148,46 @@ def remove_orphaned_builds(runner: Runner, choices: HostChoices, state_folder: P
             end_programs(lock.name)
             gone, left = _remove_containers(runner, choices, lock.name)
             removed += gone
+            remove_script_containers(runner, choices, lock.name)
             if not left:
                 path.unlink(missing_ok=True)
     return tuple(removed)
 
 
+def telling_steps(runner: Runner, on_step: Callable[[str], None]) -> Runner:
+    """Give a runner that tells the steps of builds, and whose programs lead process groups.
+
+    Args:
+        runner: runs the same programs.
+        on_step: told of each step when it begins, as ``STEP 2/7: RUN make``.
+    """
+    forward = runner.on_line
+
+    def on_line(line: str) -> None:
+        match = _STEP.fullmatch(line)
+        if match:
+            on_step(f"STEP {match['step'][:_LONGEST_STEP]}")
+        if forward is not None:
+            forward(line)
+
+    # The group takes along what is left behind by a program that is killed.
+    return attrs.evolve(runner, on_line=on_line, children=runner.children or Children())
+
+
+def mark_options(lock: OwnerLock) -> list[str]:
+    """Give the options of ``buildah build`` by which a build is known as that of a lock's owner."""
+    return ["--secret", f"id={lock.name},src={lock.path}"]
+
+
 @contextmanager
-def _marked(runner: Runner, choices: HostChoices, state_folder: Path) -> Iterator[OwnerLock]:
-    """Hold a lock whose name marks a build; at the end nothing that bears the mark is left."""
+def marked(runner: Runner, choices: HostChoices, state_folder: Path) -> Iterator[OwnerLock]:
+    """Hold a lock whose name marks builds, and after a block that fails remove whatever bears the mark.
+
+    Args:
+        runner: runs buildah.
+        choices: names the store.
+        state_folder: folder of lock files.
+    """
     lock = OwnerLock.take(state_folder / BUILDS, store_key(choices))
     good = False
     try:
@@ -179,8 +202,16 @@ def _marked(runner: Runner, choices: HostChoices, state_folder: Path) -> Iterato
 
 
 @contextmanager
-def _ended_after(mark: str, timeout: float | None) -> Iterator[threading.Event]:
-    """End a build when the block takes too long; the event then is set."""
+def ended_after(mark: str, timeout: float | None) -> Iterator[threading.Event]:
+    """End what bears a mark when the block takes too long.
+
+    Args:
+        mark: name of the owner's lock.
+        timeout: seconds that the block may take; None for no limit.
+
+    Yields:
+        An event that is set when it took too long.
+    """
     late = threading.Event()
 
     def end() -> None:
@@ -198,6 +229,24 @@ def _ended_after(mark: str, timeout: float | None) -> Iterator[threading.Event]:
         if late.is_set():
             # What it left is ended, too, before anything of it is removed.
             timer.join()
+
+
+def remove_script_containers(runner: Runner, choices: HostChoices, mark: str) -> None:
+    """Remove podman's containers that a script has started, known by their label.
+
+    Args:
+        runner: runs podman.
+        choices: names the store.
+        mark: name of the lock of the script's owner.
+    """
+    quiet, extra = attrs.evolve(runner, on_line=None, tidying=True), dict(choices.environment)
+    try:
+        listing = ["podman", "ps", "--all", "--quiet", "--filter", f"label={SCRIPT_LABEL}={mark}"]
+        names = quiet.run(listing, extra=extra, check=False).stdout.decode().split()
+        if names:
+            quiet.run(["podman", "rm", "--force", "--time=0", "--volumes", *names], extra=extra)
+    except StxbError as error:
+        log.warning("script.containers.left", mark=mark, reason=error.message)
 
 
 def _remove_containers(runner: Runner, choices: HostChoices, mark: str) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import attrs
 
+# A variable whose value is the mark of whoever started a program; all that descends from the program has it, too.
+MARK_VARIABLE = "STXB_OWNER"
 _PROCESSES = Path("/proc")
 
 
@@ -21,7 +23,7 @@ class _Process:
 
 
 def end_programs(mark: str, *, grace: float = 0.0) -> None:
-    """End every ``buildah`` whose command has a mark, and what it runs with all its children.
+    """End each ``buildah`` whose command has a mark, programs whose environment has it, and all their children.
 
     A killed owner takes its children along only where somebody kills the whole group, and with chroot isolation a
     buildah that is ended leaves the children of what it ran. Processes of other accounts cannot be, and need not be,
@@ -29,15 +31,15 @@ def end_programs(mark: str, *, grace: float = 0.0) -> None:
 
     Args:
         mark: a word, or part of one, that only one owner ever had: the name of a container or of a lock.
-        grace: seconds that buildah has to end by itself and to tidy up before all are killed.
+        grace: seconds that they have to end by themselves and to tidy up before all are killed.
     """
-    heads, family = _family(mark)
+    asked, family = _family(mark)
     with ExitStack() as stack:
         handles = {number: handle for number in family if (handle := _opened(number, stack)) is not None}
-        groups = {number for number in heads if _leads_group(number)}
+        groups = {number for number in asked if _leads_group(number)}
         if grace:
-            _send([handles[number] for number in heads if number in handles], signal.SIGTERM)
-            _await([handles[number] for number in heads if number in handles], grace)
+            _send([handles[number] for number in asked if number in handles], signal.SIGTERM)
+            _await([handles[number] for number in asked if number in handles], grace)
         born = [_opened(number, stack) for number in _family(mark)[1] - handles.keys()]
         _send([*handles.values(), *(handle for handle in born if handle is not None)], signal.SIGKILL)
         for group in groups:
@@ -46,15 +48,19 @@ def end_programs(mark: str, *, grace: float = 0.0) -> None:
 
 
 def _family(mark: str) -> tuple[set[int], set[int]]:
-    """Give the topmost processes that have a mark, and all that descend from them, themselves included."""
+    """Give the processes that can be asked to end for a mark, and all of the mark with what descends from them.
+
+    Of buildah, which goes on as a child of itself, the topmost is asked.
+    """
     processes = _processes()
-    marked = {process.number for process in processes if _is_buildah_of(process, mark)}
-    heads = {process.number for process in processes if process.number in marked and process.parent not in marked}
-    family, count = set(marked), -1
+    builds = {process.number for process in processes if _is_buildah_of(process, mark)}
+    others = {process.number for process in processes if _has_variable(process.number, mark)} - builds
+    tops = {process.number for process in processes if process.number in builds and process.parent not in builds}
+    family, count = builds | others, -1
     while len(family) != count:
         count = len(family)
         family |= {process.number for process in processes if process.parent in family}
-    return heads, family
+    return tops | others, family
 
 
 def _opened(number: int, stack: ExitStack) -> int | None:
@@ -92,6 +98,14 @@ def _is_buildah_of(process: _Process, mark: str) -> bool:
     # Inside its user namespace it calls itself buildah-in-a-user-namespace.
     program = process.words[0].rpartition(b"/")[2]
     return program.startswith(b"buildah") and any(os.fsencode(mark) in word for word in process.words[1:])
+
+
+def _has_variable(number: int, mark: str) -> bool:
+    wanted = os.fsencode(f"{MARK_VARIABLE}={mark}")
+    try:
+        return wanted in (_PROCESSES / str(number) / "environ").read_bytes().split(b"\0")
+    except OSError:
+        return False
 
 
 def _processes() -> list[_Process]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from stxbuildah.engine.leftover import end_programs
+from stxbuildah.engine.leftover import MARK_VARIABLE, end_programs
 
 
 @pytest.fixture
@@ -91,6 +91,23 @@ def test_what_has_the_mark_is_ended(
     assert not has_ended(others_child)
     end_programs("stxb-two")
     await_end(others_child)
+
+
+def test_what_has_the_mark_in_its_environment_is_ended_wherever_it_went(
+    started: list["subprocess.Popen[str]"],
+) -> None:
+    script = "setsid sleep 1000 & echo $!; trap 'echo tidied; exit 0' TERM; while :; do sleep 0.1; done"
+    process = subprocess.Popen(
+        ["sh", "-c", script], stdout=subprocess.PIPE, text=True, env={**os.environ, MARK_VARIABLE: "stxb-one"}
+    )
+    started.append(process)
+    assert process.stdout is not None
+    child = int(process.stdout.readline())
+    end_programs("stxb-two", grace=300.0)
+    assert process.poll() is None
+    end_programs("stxb-one", grace=300.0)
+    await_end(child)
+    assert process.stdout.read() == "tidied\n"
 
 
 def test_nothing_happens_where_nothing_has_the_mark() -> None:
