@@ -130,15 +130,13 @@ class _Session:
     base: FileTree
     container: WorkingContainer
     volumes: tuple[str, ...]
-    staged: Path
 
     @classmethod
     @contextmanager
     def opened(cls, work: BaseWork, image: StoredImage, base: FileTree) -> Iterator["_Session"]:
         engine, plan = work.engine, work.plan
-        staged = _stage(work.folder / "image-update", plan)
         volumes = (
-            f"{staged}:{_MOUNT_POINT}:ro",
+            f"{_stage(work.folder / 'image-update', plan)}:{_MOUNT_POINT}:ro",
             *standard_mounts(base, work.folder, work.request.content.build_ca_bundle),
         )
         runner = attrs.evolve(engine.runner, secrets=(*engine.runner.secrets, *plan.origin.secrets))
@@ -148,7 +146,7 @@ class _Session:
                 runner, engine.choices, name, state_folder=engine.folders.state, keep=work.request.keep
             ) as container,
         ):
-            yield cls(work=work, image=image, base=base, container=container, volumes=volumes, staged=staged)
+            yield cls(work=work, image=image, base=base, container=container, volumes=volumes)
 
     def install(self) -> None:
         """Install and upgrade, and write what the image says of repositories."""
