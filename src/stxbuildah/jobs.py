@@ -13,25 +13,20 @@ from stxbuildah.model.reference import ImageReference
 from stxbuildah.model.update import HostOptions, UpdatePlan, UpdateRequest, UpdateResult
 
 if TYPE_CHECKING:
+    from stxbuildah.model import wheelsrun
     from stxbuildah.model.base import BaseRequest
     from stxbuildah.model.baseplan import BasePlan, BaseResult
     from stxbuildah.model.clean import Cleaned, CleanRequest
     from stxbuildah.model.comparison import Comparison, ImageFacts, LookRequest
     from stxbuildah.model.host import HostReport
     from stxbuildah.model.imagebuild import ImageSelection, ReadDirectives, SelectionRequest
+    from stxbuildah.model.imagesrun import ImageProgress, ImagesPlan, ImagesRequest, ImagesResult, PushRequest
     from stxbuildah.model.retag import RetagEntry, RetagRequest, TagCheck, TagResult
     from stxbuildah.model.settings import Storage
     from stxbuildah.model.ship import Shipped, ShipPlan, ShipProgress, ShipRequest
     from stxbuildah.model.transfer import CarriedImage, Saved, SaveRequest
+    from stxbuildah.model.verify import VerifiedImage, VerifyRequest
     from stxbuildah.model.wheelbuild import WheelSource
-    from stxbuildah.model.wheelsrun import (
-        WheelsChecked,
-        WheelsLocked,
-        WheelsPlan,
-        WheelsProgress,
-        WheelsRequest,
-        WheelsResult,
-    )
 
 
 def _silent(news: object) -> None:
@@ -137,7 +132,7 @@ def list_wheels(files: tuple[Path, ...]) -> "tuple[WheelSource, ...]":
     return job.list_wheels(files)
 
 
-def plan_wheels(request: "WheelsRequest") -> "WheelsPlan":
+def plan_wheels(request: "wheelsrun.WheelsRequest") -> "wheelsrun.WheelsPlan":
     """Give the plan that ``build_wheels`` would carry out; nothing is changed.
 
     Raises:
@@ -148,7 +143,9 @@ def plan_wheels(request: "WheelsRequest") -> "WheelsPlan":
     return job.plan(request)
 
 
-def build_wheels(request: "WheelsRequest", on_progress: "Callable[[WheelsProgress], None]" = _silent) -> "WheelsResult":
+def build_wheels(
+    request: "wheelsrun.WheelsRequest", on_progress: "Callable[[wheelsrun.WheelsProgress], None]" = _silent
+) -> "wheelsrun.WheelsResult":
     """Build the wheels of a list, and pack them when that is asked for.
 
     Args:
@@ -166,7 +163,9 @@ def build_wheels(request: "WheelsRequest", on_progress: "Callable[[WheelsProgres
     return job.run(request, on_progress)
 
 
-def lock_wheels(request: "WheelsRequest", on_progress: "Callable[[WheelsProgress], None]" = _silent) -> "WheelsLocked":
+def lock_wheels(
+    request: "wheelsrun.WheelsRequest", on_progress: "Callable[[wheelsrun.WheelsProgress], None]" = _silent
+) -> "wheelsrun.WheelsLocked":
     """Write the lock file of lists of wheels: what each is made of, fetched, with digest or commit.
 
     Raises:
@@ -177,7 +176,7 @@ def lock_wheels(request: "WheelsRequest", on_progress: "Callable[[WheelsProgress
     return job.lock(request, on_progress)
 
 
-def check_wheels(request: "WheelsRequest", tarball: Path | None = None) -> "WheelsChecked":
+def check_wheels(request: "wheelsrun.WheelsRequest", tarball: Path | None = None) -> "wheelsrun.WheelsChecked":
     """Say which wheels of the lists a tarball lacks, and which of its constraints no wheel in it meets.
 
     Args:
@@ -208,6 +207,61 @@ def select_images(request: "SelectionRequest") -> "ImageSelection":
     from stxbuildah.job import imagescan as job
 
     return job.select_images(request)
+
+
+def plan_images(request: "ImagesRequest") -> "ImagesPlan":
+    """Give the plan that ``build_images`` would carry out, with all mistakes in it; nothing is changed.
+
+    Raises:
+        InputError: nothing can be searched, or names cannot be made.
+    """
+    from stxbuildah.job.images import run as job
+
+    return job.plan(request)
+
+
+def build_images(request: "ImagesRequest", follow: "Callable[[ImageProgress], None]" = _silent) -> "ImagesResult":
+    """Build a product's images, and push them when that is asked for.
+
+    Args:
+        request: what to build.
+        follow: told whatever happens to an image, from several threads.
+
+    Raises:
+        StxbError: nothing could be begun; of a mistake in an input, all at once.
+    """
+    from stxbuildah.job.images import run as job
+
+    return job.run(request, follow)
+
+
+def push_images(request: "PushRequest", follow: "Callable[[ImageProgress], None]" = _silent) -> "ImagesResult":
+    """Push images that the records tell of and that are not in their registry yet.
+
+    Raises:
+        StxbError: there are no records, or nothing could be begun.
+    """
+    from stxbuildah.job.images import push as job
+
+    return job.run(request, follow)
+
+
+def verify_images(request: "VerifyRequest", say: Callable[[str], None] = _silent) -> "tuple[VerifiedImage, ...]":
+    """Verify images of the local store: that they start, and hold what their directives say and nothing else.
+
+    Args:
+        request: which images, and how.
+        say: told what is being done, a sentence at a time, from several threads.
+
+    Returns:
+        What every check found in each image; what has failed is part of it.
+
+    Raises:
+        StxbError: no image is named, directives files have mistakes, or the local store cannot be used.
+    """
+    from stxbuildah.job.images import verify as job
+
+    return job.verify(request, say)
 
 
 def look(request: "LookRequest", say: Callable[[str], None] = _silent) -> "tuple[ImageFacts, ...]":

@@ -1,25 +1,94 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``stxb images``: what image directives files say, and which images a product has."""
+"""``stxb images``: the images of a product: what their directives files say, which there are, built and pushed."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from stxbuildah.cli import columns, options
-from stxbuildah.errors import InputError, Problem, ProblemsError
+from stxbuildah.cli import columns, imagesverify, options
+from stxbuildah.cli.imagesoptions import (
+    SECTIONS,
+    build_options,
+    make_push_request,
+    make_request,
+    make_selection,
+    push_options,
+    selection_options,
+)
+from stxbuildah.cli.sections import SectionedCommand, SectionedGroup
+from stxbuildah.errors import Problem, ProblemsError
 
 if TYPE_CHECKING:
     from stxbuildah.model.imagebuild import ReadDirectives, SelectedImage
+    from stxbuildah.model.imagesrun import ImagesResult
 
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-_COMMA_LIST: dict[str, Any] = {"multiple": True, "metavar": "NAME[,NAME]"}
 
 
-@click.group(context_settings=_SETTINGS)
-def command() -> None:
-    """The images of a whole product."""
+@click.group(cls=SectionedGroup, sections=SECTIONS, context_settings=_SETTINGS, invoke_without_command=True)
+@build_options
+@click.pass_context
+def command(ctx: click.Context, /, **given: Any) -> None:
+    """Build the images of a whole product, in parallel, and push and record them.
+
+    Each image has a directives file. An image that is there already and was made of the same is not built again. When
+    one fails, only those that are built from it are left out.
+    """
+    if ctx.invoked_subcommand is None:
+        _build(ctx, given)
+
+
+command.add_command(imagesverify.command)
+
+
+@command.command("build", cls=SectionedCommand, sections=SECTIONS, context_settings=_SETTINGS)
+@build_options
+@click.pass_context
+def build_command(ctx: click.Context, /, **given: Any) -> None:
+    """Build the images, as stxb images does without a command."""
+    _build(ctx, given)
+
+
+def _build(ctx: click.Context, given: dict[str, Any]) -> None:
+    from stxbuildah import jobs
+    from stxbuildah.cli import imagesprogress, imagesreport
+
+    request = make_request(given)
+    as_json, quiet = given["output_format"] == "json", options.is_quiet(ctx)
+    if given["dry_run"]:
+        plan = jobs.plan_images(request)
+        click.echo(imagesreport.plan_json(plan) if as_json else imagesreport.plan_text(plan))
+        _tell(plan.problems)
+        return
+    with imagesprogress.shown(quiet=quiet, verbose=options.is_verbose(ctx)) as follow:
+        result = jobs.build_images(request, follow)
+    _end(result, as_json=as_json, quiet=quiet)
+
+
+@command.command("push", cls=SectionedCommand, sections=SECTIONS, context_settings=_SETTINGS)
+@push_options
+@click.pass_context
+def push_command(ctx: click.Context, /, **given: Any) -> None:
+    """Push what was built and could not be pushed, as the records have it; nothing is built."""
+    from stxbuildah import jobs
+    from stxbuildah.cli import imagesprogress
+
+    quiet = options.is_quiet(ctx)
+    with imagesprogress.shown(quiet=quiet) as follow:
+        result = jobs.push_images(make_push_request(given), follow)
+    _end(result, as_json=given["output_format"] == "json", quiet=quiet)
+
+
+def _end(result: "ImagesResult", *, as_json: bool, quiet: bool) -> None:
+    """Show what came of a run, and end with the exit status of what went wrong."""
+    from stxbuildah.cli import imagesreport
+
+    if as_json:
+        click.echo(imagesreport.result_json(result))
+    elif not quiet:
+        click.echo(imagesreport.summary_text(result))
+    raise click.exceptions.Exit(result.exit_code)
 
 
 @command.command("show", context_settings=_SETTINGS)
@@ -42,20 +111,7 @@ def show_command(files: tuple[Path, ...], output_format: str) -> None:
 
 
 @command.command("list", context_settings=_SETTINGS)
-@click.option(
-    "--repo-root",
-    "--repo_root",
-    "roots",
-    type=options.FILE,
-    multiple=True,
-    metavar="DIR",
-    help="A repository, or the folder that repositories lie in. Repeatable [default: MY_REPO].",
-)
-@click.option("--os", "os_name", default="", metavar="NAME", help="Operating system [default: this machine's].")
-@click.option("--os-codename", "--os_codename", default="", metavar="NAME", help="Its release, as trixie.")
-@click.option("--stream", "--release", default="stable", show_default=True, metavar="NAME", help="Build stream.")
-@click.option("--only", help="Labels or projects that alone are built. Repeatable.", **_COMMA_LIST)
-@click.option("--skip", help="Labels or projects that are not built. Repeatable.", **_COMMA_LIST)
+@selection_options
 @click.option("--all", "everything", is_flag=True, help="In JSON, also tell of what is left out, and why.")
 @columns.FORMAT
 @options.verbosity_options
@@ -65,17 +121,8 @@ def list_command(**given: Any) -> None:
     Mistakes are told after what was found, all at once, and then the exit status is 2.
     """
     from stxbuildah import jobs
-    from stxbuildah.model.imagebuild import SelectionRequest
 
-    roots = given["roots"] or tuple(Path(root) for root in (os.environ.get("MY_REPO"),) if root)
-    if not roots:
-        raise InputError("no folder to search is named", hint="name the repositories with --repo-root, or set MY_REPO")
-    selection = jobs.select_images(
-        SelectionRequest(
-            roots=roots, os=given["os_name"].lower(), codename=given["os_codename"].lower(), stream=given["stream"],
-            only=_names(given["only"]), skip=_names(given["skip"]),
-        )
-    )  # fmt: skip
+    selection = jobs.select_images(make_selection(given))
     if given["output_format"] == "json":
         images = selection.images if given["everything"] else selection.built
         click.echo(columns.as_json([_image_object(image, everything=given["everything"]) for image in images]))
@@ -83,10 +130,6 @@ def list_command(**given: Any) -> None:
         rows = [(i.label, i.builder.value, str(i.file), i.listed, i.left_out or "built") for i in selection.images]
         click.echo(columns.table(("LABEL", "BUILDER", "FILE", "LISTED IN", ""), rows))
     _tell(selection.problems)
-
-
-def _names(texts: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(name for text in texts for name in text.replace(",", " ").split())
 
 
 def _tell(problems: "list[Problem] | tuple[Problem, ...]") -> None:

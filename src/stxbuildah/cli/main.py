@@ -87,11 +87,11 @@ def main() -> None:
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
     try:
         _end_by_signals()
-        stxb.main(standalone_mode=False)
+        # Out of standalone mode, click gives the status that a command ended with; commands give nothing themselves.
+        status = stxb.main(standalone_mode=False)
         if sys.stdout is not None:
             sys.stdout.flush()
-    except click.exceptions.Exit as ending:
-        raise SystemExit(ending.exit_code) from None
+        sys.exit(status)
     except click.ClickException as error:
         error.show()
         raise SystemExit(error.exit_code) from None

@@ -42,3 +42,12 @@ class SectionedCommand(click.Command):
         if records:
             with formatter.section(title):
                 formatter.write_dl(records)
+
+
+class SectionedGroup(SectionedCommand, click.Group):
+    """A group whose own options are shown in sections, and its commands after them."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options, a section at a time, then the commands."""
+        super().format_options(ctx, formatter)
+        self.format_commands(ctx, formatter)

@@ -183,6 +183,7 @@ class ImagesPlan:
 
     Attributes:
         images: the images.
+        product: LABELs of all images of the product, those too that this run leaves out.
         earlier: images of the product that others are built from and that this run leaves out, by LABEL, with their
             names in the local store.
         base: the base image; None when no image needs one.
@@ -197,6 +198,7 @@ class ImagesPlan:
     """
 
     images: tuple[PlannedImage, ...]
+    product: tuple[str, ...] = ()
     earlier: tuple[tuple[str, ImageReference], ...] = ()
     base: ImageReference | None = None
     wheels: str = ""

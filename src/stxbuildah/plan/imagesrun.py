@@ -43,7 +43,12 @@ class Examined:
 
 
 def plan_images(
-    request: ImagesRequest, examined: Sequence[Examined], *, system: BaseSystem, problems: Iterable[Problem] = ()
+    request: ImagesRequest,
+    examined: Sequence[Examined],
+    *,
+    system: BaseSystem,
+    product: Iterable[str] = (),
+    problems: Iterable[Problem] = (),
 ) -> ImagesPlan:
     """Make the plan of a run.
 
@@ -51,6 +56,7 @@ def plan_images(
         request: what was asked; its version and number of jobs are settled.
         examined: the images to build.
         system: operating system, release and architecture, complete.
+        product: LABELs of all images of the product.
         problems: mistakes that were found before.
 
     Returns:
@@ -75,6 +81,7 @@ def plan_images(
             )
             for label in ordered
         ),
+        product=tuple(sorted(product)),
         earlier=tuple((label, namer.build(label)) for label in outside),
         base=ImageReference.parse(request.material.base) if request.material.base else None,
         wheels=request.material.wheels,

@@ -32,7 +32,7 @@ def parsed(completed: subprocess.CompletedProcess[str], status: int = 0) -> Any:
     ("name", "commands"),
     [
         ("wheels", {"build", "check", "list", "lock"}),
-        ("images", {"list", "show"}),
+        ("images", {"build", "list", "push", "show", "verify"}),
         ("retag", {"check", "list", "promote"}),
     ],
 )

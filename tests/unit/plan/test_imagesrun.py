@@ -33,11 +33,16 @@ REQUEST = ImagesRequest(
 )
 
 
-def image(label: str, *parents: str, **changes: object) -> Examined:
+def image(label: str, *parents: str, build: LociBuild | ScriptBuild | None = None, update_version: int = 0) -> Examined:
+    builders = {LociBuild: Builder.LOCI, ScriptBuild: Builder.SCRIPT}
     directives = ImageDirectives(
-        file=Path(f"/repo/{label}.stable_docker_image"), builder=Builder.DOCKER, label=label, build=DockerBuild()
+        file=Path(f"/repo/{label}.stable_docker_image"),
+        builder=builders.get(type(build), Builder.DOCKER),
+        label=label,
+        build=build or DockerBuild(),
+        update_version=update_version,
     )
-    return Examined(directives=attrs.evolve(directives, **changes), parents=parents)
+    return Examined(directives=directives, parents=parents)
 
 
 def planned(*images: Examined, request: ImagesRequest = REQUEST, system: BaseSystem = TRIXIE) -> ImagesPlan:
@@ -129,9 +134,9 @@ def test_all_that_is_lacking_is_told_at_once() -> None:
         attrs.evolve(REQUEST, material=ImageMaterial()),
         (
             image("a"),
-            image("b", builder=Builder.LOCI, build=LociBuild()),
-            image("c", builder=Builder.LOCI, build=LociBuild(python3=False)),
-            attrs.evolve(image("d", builder=Builder.SCRIPT, build=script), uses_base=False),
+            image("b", build=LociBuild()),
+            image("c", build=LociBuild(python3=False)),
+            attrs.evolve(image("d", build=script), uses_base=False),
         ),
         system=TRIXIE,
         problems=(Problem("/repo/x.inc", "no such folder", 3),),

@@ -54,8 +54,8 @@ class BuildLog:
     @property
     def seconds(self) -> tuple[tuple[str, float], ...]:
         """The steps in order, with the time that each has taken."""
-        ends = [begin for _, begin in self._steps[1:]] + [time.monotonic()]
-        return tuple((name, end - begin) for (name, begin), end in zip(self._steps, ends, strict=True))
+        ends = [*(begin for _, begin in self._steps[1:]), time.monotonic()]
+        return tuple((name, end - begin) for (name, begin), end in zip(self._steps, ends, strict=False))
 
     def __enter__(self) -> Self:
         return self

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Building one image: by its builder, then what follows every build, and the image with its name."""
+
+from stxbuildah.errors import InputError
+from stxbuildah.job.images import docker, loci, postbuild, script
+from stxbuildah.job.images.container import FinishedImage, ImageContainer
+from stxbuildah.job.images.inputs import common_inputs, written_inputs
+from stxbuildah.job.images.work import ImageWork, RawImage
+from stxbuildah.layer.updates import OCI_BASE_DIGEST, OCI_BASE_NAME
+from stxbuildah.model.imagebuild import Builder
+from stxbuildah.model.imagesrun import INPUTS_LABEL
+from stxbuildah.model.stored import StoredImage
+
+CREATED_BY = "stxb images "
+
+
+def image_inputs(work: ImageWork) -> dict[str, str]:
+    """Give the digest of each component that an image is made of.
+
+    Raises:
+        StxbError: a component is missing or cannot be read.
+    """
+    builders = {Builder.DOCKER: docker.inputs, Builder.LOCI: loci.inputs, Builder.SCRIPT: script.inputs}
+    return {**common_inputs(work), **builders[work.image.directives.builder](work)}
+
+
+def build_image(work: ImageWork, inputs: dict[str, str]) -> FinishedImage:
+    """Build an image and put it into the local store under its name; one of that name is replaced whole, or not at all.
+
+    Args:
+        work: what is built.
+        inputs: as ``image_inputs`` gives them.
+
+    Raises:
+        Postponed: others of the run have to be built first.
+        StxbError: it cannot be built.
+    """
+    directives = work.image.directives
+    labels = {INPUTS_LABEL: written_inputs(inputs)}
+    created_by = f"{CREATED_BY}{directives.label}"
+    if directives.builder is Builder.LOCI:
+        base = work.base
+        labels |= {OCI_BASE_NAME: str(base.reference), OCI_BASE_DIGEST: base.digest}
+        with ImageContainer.opened(work, base) as container:
+            loci.provision(container)
+            postbuild.post_build(container)
+            return container.finish(work.image.names.build, labels=labels, created_by=created_by)
+    raw = script.build_script(work) if directives.builder is Builder.SCRIPT else docker.build_docker(work)
+    with ImageContainer.opened(work, _stored(work, raw)) as container:
+        postbuild.post_build(container)
+        return container.finish(work.image.names.build, labels=labels, created_by=created_by)
+
+
+def _stored(work: ImageWork, raw: RawImage) -> StoredImage:
+    found = work.engine.store.read(raw.reference)
+    if found is None:
+        raise InputError(f"{work.image.label}: the image that was built is not in the local store any more")
+    return found
