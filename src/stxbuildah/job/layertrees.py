@@ -15,6 +15,7 @@ from stxbuildah.layer.indexcache import IndexCache
 from stxbuildah.layer.indexfile import LayerIndex
 from stxbuildah.layer.stacked import StackedTree
 from stxbuildah.layer.tarmember import Limits
+from stxbuildah.layer.windowroom import WindowRoom
 from stxbuildah.model.value import Value
 
 # Streams at the same time: the threads share one Python, of which decompression and hashing need little.
@@ -57,10 +58,10 @@ class LayerTrees(Value):
             found = {**self.offered(image), **found}
         missing = {layer.digest: number for number, layer in enumerate(image.layers) if layer.digest not in found}
         if missing:
-            pool = ThreadPoolExecutor(STREAMS)
+            pool, room = ThreadPoolExecutor(STREAMS), WindowRoom()
             try:
                 tasks = {
-                    digest: pool.submit(copy_context().run, self._streamed, image, number)
+                    digest: pool.submit(copy_context().run, self._streamed, image, number, room)
                     for digest, number in missing.items()
                 }
                 found.update((digest, task.result()) for digest, task in tasks.items())
@@ -97,18 +98,23 @@ class LayerTrees(Value):
 
         return StackedTree(indexes, fetch)
 
-    def _streamed(self, image: RemoteImage, number: int) -> LayerIndex:
+    def _streamed(self, image: RemoteImage, number: int, room: WindowRoom) -> LayerIndex:
         from stxbuildah.layer.layerindex import index_layer
 
         layer = image.layers[number]
         self.say(f"read {self._what(number)}, {layer.size:,} bytes")
-        with self.cache.making(layer.digest) as path, self.base.source.blob(layer) as chunks:
+        with (
+            self.cache.making(layer.digest) as path,
+            room.stream() as take,
+            self.base.source.blob(layer) as chunks,
+        ):
             index_layer(
                 chunks,
                 what=self._what(number),
                 diff_id=image.diff_ids[number],
                 target=path,
                 limits=stream_limits(layer.size),
+                take=take,
             )
         log.info("layer.indexed", layer=layer.digest, size=layer.size)
         index = self.cache.find(layer.digest)

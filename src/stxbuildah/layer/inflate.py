@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from stxbuildah.errors import InputError
 from stxbuildah.layer.bytestream import ByteStream
+from stxbuildah.layer.windowroom import Take, take_nothing
 from stxbuildah.layer.zstdframes import is_zstd, zstd_blocks
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ _PACKED_PIECE = 64 * 1024
 _SMALL_PIECE = 64 * 1024
 
 
-def inflated(chunks: Iterable[bytes], *, limit: int) -> Iterator[bytes]:
+def inflated(chunks: Iterable[bytes], *, limit: int, take: Take = take_nothing) -> Iterator[bytes]:
     """Give the bytes of a layer's tar, in pieces of at most 1 MiB.
 
     The compression is known by the stream's first bytes, as containers/storage and Docker know it: media types lie.
@@ -30,6 +31,7 @@ def inflated(chunks: Iterable[bytes], *, limit: int) -> Iterator[bytes]:
         chunks: the blob: gzip of one or several members, zstd of one or several frames (zstd:chunked too), or a plain
             tar. It is read to its end, unless an error is raised.
         limit: bytes of the tar that are accepted.
+        take: told of the window of each zstd frame before the frame is decompressed (``WindowRoom``).
 
     Raises:
         InputError: the stream is truncated, damaged, followed by something else, compressed by bzip2 or xz, or
@@ -48,7 +50,7 @@ def inflated(chunks: Iterable[bytes], *, limit: int) -> Iterator[bytes]:
     if magic.startswith(_GZIP_MAGIC):
         pieces = _gzip_members(stream)
     elif is_zstd(magic):
-        pieces = _gathered(zstd_blocks(stream))
+        pieces = _gathered(zstd_blocks(stream, take))
     else:
         pieces = _divided(stream)
     given = 0

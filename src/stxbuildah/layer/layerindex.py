@@ -18,6 +18,7 @@ from stxbuildah.layer.keptfiles import MAXIMUM_CONTENTS, kept_bytes, worth_keepi
 from stxbuildah.layer.layerstate import LayerState
 from stxbuildah.layer.tarmember import Limits, MemberKind
 from stxbuildah.layer.tarwalk import walk
+from stxbuildah.layer.windowroom import Take, take_nothing
 
 # A file that is asked for later is held in memory; nothing an inventory reads comes near this.
 MAXIMUM_FILE = 256 * 1024 * 1024
@@ -26,7 +27,13 @@ _ALGORITHMS = {"sha256": 64, "sha384": 96, "sha512": 128}
 
 
 def index_layer(
-    chunks: Iterable[bytes], *, what: str, diff_id: str, target: Path, limits: Limits | None = None
+    chunks: Iterable[bytes],
+    *,
+    what: str,
+    diff_id: str,
+    target: Path,
+    limits: Limits | None = None,
+    take: Take = take_nothing,
 ) -> None:
     """Write the index of a layer while it streams by.
 
@@ -36,6 +43,7 @@ def index_layer(
         diff_id: digest that the uncompressed tar must have; empty when it is not known.
         target: the index file to write, in a folder that exists; it is there whole or not at all.
         limits: how much is accepted; the defaults of ``Limits`` when None.
+        take: told of the windows of zstd before they are needed, as by ``inflated``.
 
     Raises:
         InputError: the layer is damaged, not what its digest says, or beyond a limit.
@@ -53,7 +61,8 @@ def index_layer(
             return length if spool.size + length <= MAXIMUM_CONTENTS else 0
 
         regular = 0
-        for member in walk(digest.of(inflated(chunks, limit=limits.total)), limits=limits, wanted=wanted):
+        tar = digest.of(inflated(chunks, limit=limits.total, take=take))
+        for member in walk(tar, limits=limits, wanted=wanted):
             if member.kind is not MemberKind.REGULAR:
                 state.add(member)
                 continue
