@@ -60,9 +60,9 @@ def command(ctx: click.Context, /, *, images: tuple[str, ...], **given: Any) -> 
 
     found = jobs.verify_images(_request(images, given), say(ctx))
     if given["output_format"] == "json":
-        click.echo(columns.as_json([_object(image) for image in found]))
+        click.echo(columns.as_json([report_object(image) for image in found]))
     elif not options.is_quiet(ctx):
-        click.echo("\n".join(_text(found)))
+        click.echo("\n".join(report_text(found)))
     bad = [image.label or image.image for image in found if not image.ok]
     if bad:
         raise BuildError(
@@ -110,7 +110,8 @@ def _names(texts: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for text in texts for name in text.replace(",", " ").split())
 
 
-def _text(found: "Sequence[VerifiedImage]") -> Iterator[str]:
+def report_text(found: "Sequence[VerifiedImage]") -> Iterator[str]:
+    """Give the lines that tell of images: a row for each check, then what stands behind those that failed."""
     rows = [
         (columns.printable(image.label or image.image), result.check.value, result.verdict.value,
          _line(result.sentence))
@@ -140,7 +141,8 @@ def _line(text: str) -> str:
     return " ".join(columns.printable(text).split())
 
 
-def _object(image: "VerifiedImage") -> dict[str, object]:
+def report_object(image: "VerifiedImage") -> dict[str, object]:
+    """Give what was found in an image, for machines."""
     return {
         "image": image.image,
         "digest": image.digest,
