@@ -15,7 +15,7 @@ from stxbuildah.job.images.container import ImageContainer
 from stxbuildah.job.images.loci import inputs, provision
 from stxbuildah.job.images.wheelstarball import resolve_wheels
 from stxbuildah.job.images.work import ImageWork, RunMaterial, WheelsTarball
-from stxbuildah.layer.append import append_layer
+from stxbuildah.layer.append import append_layer, empty_image
 from stxbuildah.layer.layout import write_layout
 from stxbuildah.layer.tar import write_layer
 from stxbuildah.model.imagebuild import SelectionRequest
@@ -227,12 +227,10 @@ def test_the_same_wheels_have_one_digest_however_they_come(
     assert plain is not None
     entries = [
         LayerEntry(path=f"/{path.name}", change=Change.FILE, size=path.stat().st_size,
-                   opener=functools.partial(path.open, "rb"))
+                   opener=functools.partial(io.BytesIO, path.read_bytes()))
         for path in sorted(plain.folder.iterdir())
     ]  # fmt: skip
     name = ImageReference.parse("localhost/tests/loci-wheels:1")
-    from stxbuildah.layer.append import empty_image
-
     blob = write_layer(LayerContent(tuple(entries)), tmp_path / "layer", timestamp=TIMESTAMP)
     documents = append_layer(empty_image(architecture="amd64"), blob, timestamp=TIMESTAMP, created_by="the tests")
     source = write_layout(tmp_path / "image", documents, {blob.digest: tmp_path / "layer"})

@@ -31,7 +31,7 @@ from stxbuildah.job.images.locipython import (
     stage,
 )
 from stxbuildah.job.images.locirecord import final_content
-from stxbuildah.job.images.locirepositories import apt_lists, dnf_options, write_apt_lists
+from stxbuildah.job.images.locirepositories import apt_lists, dnf_options, write_apt_settings
 from stxbuildah.job.images.locisources import (
     BINDEP,
     PYDEP,
@@ -204,8 +204,8 @@ class _Provision:
         """Give the programs that install distribution packages, all at once; none when there is nothing to install."""
         tree, words = self.facts.tree, self.build.dist_repos
         options = dnf_options(tree, words) if self.facts.rpm else ()
-        if words and not self.facts.rpm:
-            write_apt_lists(apt_lists(tree, words), self.folder, MOUNTED)
+        if not self.facts.rpm:
+            write_apt_settings(self.folder, MOUNTED, apt_lists(tree, words) if words else None)
             variables["APT_CONFIG"] = f"{MOUNTED}/apt.conf"
         if not names:
             return []

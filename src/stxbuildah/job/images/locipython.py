@@ -97,7 +97,7 @@ class PythonBuild:
     def _build(self, pip: tuple[str, ...], built: str) -> tuple[str, ...]:
         source = f"{MOUNTED}/{_SOURCE}"
         if not self.isolated:
-            return (*self._inside("build"), source, built, *self.folders)
+            return (*self._inside("build"), ENVIRONMENT, source, built)
         return (*pip, "wheel", "--no-deps", "--no-cache-dir", "--only-binary", ":all:", "--wheel-dir", built, source)
 
 
@@ -122,7 +122,8 @@ def stage(folder: Path, *, mirror: str) -> dict[str, str]:
     )
     return {
         "PIP_CONFIG_FILE": f"{MOUNTED}/{_PIP_CONFIG}",
-        "PYTHONDONTWRITEBYTECODE": "1",
+        # pip is run several times; what it is compiled to lies here for that long. Python 2 does without.
+        "PYTHONPYCACHEPREFIX": f"{MOUNTED}/bytecode",
         "LC_ALL": "C.UTF-8",
         "HOME": "/root",
     }

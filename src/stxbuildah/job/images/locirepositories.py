@@ -56,20 +56,24 @@ def apt_lists(tree: FileTree, words: Sequence[str]) -> dict[str, bytes]:
     return shown
 
 
-def write_apt_lists(lists: dict[str, bytes], folder: Path, mounted: str) -> None:
-    """Write package lists and a configuration file, ``apt.conf``, that makes apt read these.
+def write_apt_settings(folder: Path, mounted: str, lists: dict[str, bytes] | None) -> None:
+    """Write a configuration file, ``apt.conf``, for the time of a build.
 
     Args:
-        lists: as ``apt_lists`` gives them.
         folder: existing folder.
         mounted: where the folder is in the container.
+        lists: package lists that are used in place of the image's, as ``apt_lists`` gives them; None for the image's.
     """
-    target = folder / "lists"
-    target.mkdir()
-    for name, content in lists.items():
-        (target / name).write_bytes(content)
-    # Read before the image's own configuration (apt.conf(5)), which says nothing of this.
-    (folder / "apt.conf").write_text(f'Dir::Etc::sourceparts "{mounted}/lists";\n', encoding="utf-8")
+    # Nobody reads descriptions here, and a container that breaks off is thrown away: nothing need be flushed to disk.
+    settings = ['Acquire::Languages "none";', 'DPkg::Options:: "--force-unsafe-io";']
+    if lists is not None:
+        target = folder / "lists"
+        target.mkdir()
+        for name, content in lists.items():
+            (target / name).write_bytes(content)
+        settings.append(f'Dir::Etc::sourceparts "{mounted}/lists";')
+    # Read before the image's own configuration (apt.conf(5)), which says nothing of these.
+    (folder / "apt.conf").write_text("".join(f"{line}\n" for line in settings), encoding="utf-8")
 
 
 def dnf_options(tree: FileTree, words: Sequence[str]) -> tuple[str, ...]:
