@@ -12,11 +12,12 @@ from pathlib import Path
 import attrs
 import pytest
 
+from stxbuildah.engine.children import Children
 from stxbuildah.engine.execute import Postponed
 from stxbuildah.engine.locks import BUILDS
 from stxbuildah.engine.orphans import find_orphans, remove_orphans
 from stxbuildah.engine.process import Runner
-from stxbuildah.errors import BuildError
+from stxbuildah.errors import BuildError, InterruptedByUserError
 from stxbuildah.job.images import docker
 from stxbuildah.job.images.work import RunMaterial, WheelsTarball
 from stxbuildah.model.imagebuild import ImageDirectives, SelectionRequest
@@ -253,6 +254,25 @@ def test_a_build_that_takes_too_long_leaves_nothing(
     assert containers(store.runner) == before
     assert hanging() == []
     assert list((work.engine.folders.state / BUILDS).iterdir()) == []
+
+
+def test_an_interrupted_build_leaves_nothing(
+    stores: dict[str, EngineStore], base_image: ImageReference, tmp_path: Path
+) -> None:
+    store, children = stores["overlay"], Children()
+    before = containers(store.runner)
+
+    def on_line(line: str) -> None:
+        if line == "it hangs":
+            threading.Thread(target=children.end).start()
+
+    image = directives(tmp_path, "stx-image", {"Dockerfile": HANGS})
+    work = make_work(store, tmp_path, image, base=base_image)
+    runner = attrs.evolve(store.runner, on_line=on_line, children=children)
+    with pytest.raises(InterruptedByUserError):
+        docker.build_docker(attrs.evolve(work, engine=attrs.evolve(work.engine, runner=runner)))
+    assert containers(store.runner) == before
+    assert hanging() == []
 
 
 OWNER = """

@@ -55,6 +55,7 @@ def test_what_can_be_known_before(tmp_path: Path) -> None:
     assert docker.remarks(image) == [
         f"stx-image: {tmp_path}/docker/Dockerfile has no FROM ${{BASE}}: it is built on debian:12, stx-foo"
     ]
+    assert docker.remarks(image, LABELS) == []
 
 
 @pytest.mark.parametrize(

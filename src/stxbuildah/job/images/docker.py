@@ -19,6 +19,7 @@ from stxbuildah.directive.containerrewrite import FILES_CONTEXT, Rewritten, rewr
 from stxbuildah.directive.ignorefile import IgnoreFile
 from stxbuildah.directive.shellvars import read_assignments
 from stxbuildah.engine.execute import Postponed
+from stxbuildah.engine.git import secrets_of
 from stxbuildah.engine.imagebuild import BuildOrder, build
 from stxbuildah.engine.process import child_environment
 from stxbuildah.engine.registry_flags import registry_of, registry_options
@@ -84,10 +85,15 @@ def problems(directives: ImageDirectives) -> list[Problem]:
         return [_problem(directives, "DOCKER_FILE", error.message)]
 
 
-def remarks(directives: ImageDirectives) -> list[str]:
-    """Give what the user should know of an image and is no mistake."""
+def remarks(directives: ImageDirectives, labels: Collection[str] = ()) -> list[str]:
+    """Give what the user should know of an image and is no mistake.
+
+    Args:
+        directives: the image.
+        labels: LABELs of the product; an image that is built on one of them has the base image from there.
+    """
     recipe = _local_recipe(directives)
-    if recipe is None or recipe.uses_base:
+    if recipe is None or recipe.uses_base or recipe.product_images(labels):
         return []
     images = sorted({use.image for use in recipe.uses if use.is_from and use.image}) or ["nothing"]
     return [f"{directives.label}: {recipe.path} has no FROM ${{BASE}}: it is built on {', '.join(images)}"]
@@ -227,6 +233,11 @@ def _order(
         arguments.append((BASE_ARGUMENT, str(base.reference)))
     if recipe.takes_wheels and material.wheels:
         file = Path(material.wheels)
+        if secrets_of(material.wheels):
+            raise InputError(
+                "the URL of the wheels has a password, which the image's history would show",
+                hint="fetch the tarball, and name the file with --wheels",
+            )
         arguments.append((WHEELS_ARGUMENT, _WHEELS_FILE if file.is_file() else material.wheels))
         mounts |= {_WHEELS_FILE: file} if file.is_file() else {}
     if material.build_ca_bundle is not None:
