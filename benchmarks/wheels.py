@@ -2,7 +2,8 @@
 """A dozen sdists of a real list: ``stxb wheels build``, against one after the other in one container.
 
 ``python -m benchmarks.wheels`` prints the row; downloads and the builder image are not measured. The other side is what
-build-wheel-tarball.sh does in its container, with archives that this account can unpack.
+build-wheel-tarball.sh does in its container, with archives that this account can unpack. stxb has its bytecode, as an
+installed program has.
 """
 
 import shutil
@@ -123,8 +124,10 @@ def wheels_case(bench: World, rounds: int) -> Comparison:
 
     volumes = (f"--volume={folder}:/sources:ro", f"--volume={target}:/wheels")
     other = ("podman", "run", "--rm", "--network=none", *volumes, image, "sh", "-c", _ONE_AFTER_THE_OTHER)
+    # An empty PYTHONDONTWRITEBYTECODE is none; the first run, which is not measured, writes what the others find.
+    bytecode = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(bench.folder / "bytecode")}
     sides = (
-        Command(name="stxb wheels", script=(build,), prepare=forget_the_wheels),
+        Command(name="stxb wheels", script=(build,), prepare=forget_the_wheels, variables=bytecode),
         Command(name="one after the other", script=(other,), prepare=empty_the_folder),
     )
     return compare(bench, f"{len(SOURCES)} sdists, two of them with C extensions", sides, rounds, LIMIT)

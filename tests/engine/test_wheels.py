@@ -27,6 +27,7 @@ from tests.engine.registries import Registry
 from tests.engine.stxb import PROGRAM, Ended, Stxb, StxbMaker
 from tests.engine.wheelhouse import make_wheel
 from tests.engine.wheelsources import (
+    FILLS,
     HANGS,
     NOSY,
     OWN_BACKEND,
@@ -200,7 +201,7 @@ def test_all_kinds_of_sources_to_a_tarball_that_installs(
     install = (
         "python3 -m pip install --quiet --no-index --find-links /w -c /w/upper-constraints.txt --target /tmp/t "
         "pure-module fast zipped cloned ready stx-module extra && PYTHONPATH=/tmp/t python3 -c "
-        "'import pure_module, fast, zipped, cloned, stx_module, extra'"
+        "'import pure_module, fast, zipped, cloned.deep, stx_module, extra'"
     )
     volume = f"{Path(first.json['tarball']).parent}/tarball:/w:ro"
     runner.run(["podman", "run", "--rm", "--network", "none", "--volume", volume, builder, "sh", "-c", install])
@@ -341,3 +342,50 @@ def test_interrupted_it_ends_within_seconds(
         wait_until(process, stxb.said, lambda: log.exists() and log.read_text() == "begun\n")
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 130
+
+
+# In podman's user namespace even an ordinary account may mount a disk; podman knows that it is there by variables.
+SMALL_DISK = """\
+set -e
+disk=$1; shift
+mkdir "$disk" "$disk.bin"
+printf '#!/bin/sh\\nexport %s %s %s\\nexec %s "$@"\\n' \
+  "_CONTAINERS_USERNS_CONFIGURED=$_CONTAINERS_USERNS_CONFIGURED" "_CONTAINERS_ROOTLESS_UID=$_CONTAINERS_ROOTLESS_UID" \
+  "_CONTAINERS_ROOTLESS_GID=$_CONTAINERS_ROOTLESS_GID" "$(command -v podman)" > "$disk.bin/podman"
+chmod 755 "$disk.bin/podman"
+PATH=$disk.bin:$PATH
+export PATH TMPDIR="$disk"
+mount -t tmpfs -o size=64m none "$disk"
+"$@" && status=0 || status=$?
+find "$disk" -mindepth 2 > "$disk.left"
+mount -o remount,size=512m "$disk"
+"$@" >&2
+exit "$status"
+"""
+
+
+def test_a_full_disk_in_the_middle_of_a_build(
+    stxb: Stxb, builders: dict[str, str], sources: Sources, tmp_path: Path, nothing_left: None
+) -> None:
+    files = {"pyproject.toml": OWN_BACKEND, "backend.py": FILLS, "name": "fills"}
+    sources.tar("fills-1.0", files, wheel="fills-1.0-py3-none-any.whl")
+    words = ("wheels", "build", "--config", sources.config(), "--builder", builders["overlay"], "--output", "std")
+    disk = tmp_path / "disk"
+    shell = ("podman", "unshare", "unshare", "--mount", "sh", "-c", SMALL_DISK, "sh", disk)
+    completed = subprocess.run(
+        [*map(str, (*shell, PROGRAM, *words))],
+        cwd=stxb.folder,
+        env={"PATH": os.environ["PATH"], **stxb.environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    assert completed.returncode == 6, completed.stderr
+    assert completed.stdout == ""
+    [error] = [line for line in completed.stderr.splitlines() if line.startswith("error: ")]
+    assert error.startswith(f"error: no space is left in {disk}/")
+    assert Path(f"{disk}.left").read_text() == ""
+    # The second run, once there is room, went well: the status would have been its own otherwise.
+    base = stxb.folder / "std/build-wheels-debian-trixie-stable/base"
+    assert [path.name for path in base.iterdir()] == ["fills-1.0-py3-none-any.whl"]

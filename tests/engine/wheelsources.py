@@ -55,6 +55,18 @@ def build_wheel(folder, settings=None, metadata=None):
 """
 EATS = "def build_wheel(folder, settings=None, metadata=None):\n    return bytearray(3 << 30)\n"
 FAILS = "def build_wheel(folder, settings=None, metadata=None):\n    raise SystemExit('the compiler is on strike')\n"
+# Writes 100 MiB on its way to a wheel.
+FILLS = (
+    NOSY
+    + """
+build_small = build_wheel
+def build_wheel(*words):
+    with open("large", "wb") as out:
+        for _ in range(100):
+            out.write(bytes(1 << 20))
+    return build_small(*words)
+"""
+)
 
 
 @attrs.frozen(kw_only=True)
@@ -83,7 +95,8 @@ class Sources:
 
 
 def git(folder: Path, *words: str) -> None:
-    argv = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "-C", str(folder), *words]
+    settings = ("user.name=t", "user.email=t@example.org", "protocol.file.allow=always")
+    argv = ["git", *(word for setting in settings for word in ("-c", setting)), "-C", str(folder), *words]
     subprocess.run(argv, check=True, capture_output=True)
 
 
@@ -109,18 +122,36 @@ PyObject *PyInit_fast(void) { return PyModule_Create(&d); }
         )
         out.writestr("zipped.py", "")
     sources.lines.append(f"zipped-*.whl|zip|file://{sources.folder}/zipped.zip|.")
-    repository = sources.folder / "repository"
-    repository.mkdir()
-    git(repository, "init", "--quiet", "--initial-branch", "main")
-    (repository / "inner").mkdir()
-    (repository / "inner/pyproject.toml").write_text(PYPROJECT.format(name="cloned", version="4.0"))
-    (repository / "inner/cloned.py").write_text("")
-    git(repository, "add", ".")
-    git(repository, "commit", "--quiet", "--message", "all")
-    git(repository, "tag", "v4")
+    repository = cloned_repository(sources.folder)
     sources.lines.append(f"cloned-4.0-py3-none-any.whl|git|file://{repository}|repository/inner|v4")
     ready = make_wheel(sources.folder, "Ready", "5.0")
     sources.lines.append(f"{ready.name}|whl|file://{ready}#sha256={hashlib.sha256(ready.read_bytes()).hexdigest()}")
+
+
+def cloned_repository(folder: Path) -> Path:
+    """A repository whose project, in an inner folder, has a package as a submodule, which has another as its own."""
+    deepest = committed(folder / "deepest", {"__init__.py": ""})
+    deep = committed(folder / "deep", {"__init__.py": ""}, {"deep": deepest})
+    project = (
+        PYPROJECT.format(name="cloned", version="4.0") + '[tool.setuptools]\npackages = ["cloned", "cloned.deep"]\n'
+    )
+    repository = committed(folder / "repository", {"inner/pyproject.toml": project}, {"inner/cloned": deep})
+    git(repository, "tag", "v4")
+    return repository
+
+
+def committed(folder: Path, files: dict[str, str], submodules: dict[str, Path] | None = None) -> Path:
+    """A new repository of one commit."""
+    folder.mkdir()
+    git(folder, "init", "--quiet", "--initial-branch", "main")
+    for name, text in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
+    for name, other in (submodules or {}).items():
+        git(folder, "submodule", "--quiet", "add", f"file://{other}", name)
+    git(folder, "add", ".")
+    git(folder, "commit", "--quiet", "--message", "all")
+    return folder
 
 
 def hostile_sources(sources: Sources) -> None:

@@ -7,6 +7,7 @@ an engine test reads back from podman what a container really was given.
 """
 
 import contextlib
+import errno
 import os
 import shutil
 import tempfile
@@ -25,7 +26,7 @@ from stxbuildah.engine.locks import EPHEMERAL, PREFIX, SERVICES, OwnerLock, adop
 from stxbuildah.engine.process import TAIL_LINES, Runner
 from stxbuildah.engine.service import LONGEST_ADDRESS, SOCKET, running_service
 from stxbuildah.engine.session import store_key
-from stxbuildah.errors import BuildError, HostError, StxbError
+from stxbuildah.errors import BuildError, DiskFullError, HostError, StxbError
 from stxbuildah.model.container import ContainerJob, Ended
 from stxbuildah.model.settings import HostChoices
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from podman import PodmanClient
     from podman.domain.containers import Container
 
+_MAKE_ROOM = "make room, df -h shows where"
 # Where programs expect to be able to write.
 _IN_MEMORY = ("/tmp", "/var/tmp", "/run")  # noqa: S108 # of the container
 
@@ -327,8 +329,13 @@ def _translated(what: str) -> Iterator[None]:
     except StxbError:
         raise
     except APIError as error:
+        if "no space left on device" in str(error.explanation or error):
+            raise DiskFullError(f"{what}: no space is left in the image store", hint=_MAKE_ROOM) from error
         raise BuildError(f"{what}: podman says: {error.explanation or error}") from error
     except (RequestException, PodmanError, OSError) as error:
+        if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            # What follows a container's output writes it somewhere.
+            raise DiskFullError(f"{what}: no space is left for what it writes", hint=_MAKE_ROOM) from error
         raise HostError(f"{what}: podman's service does not answer: {error}") from error
 
 

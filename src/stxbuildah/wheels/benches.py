@@ -8,6 +8,7 @@ its container with it. Kernel keyrings alone stay: they belong to the account, a
 """
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -24,7 +25,7 @@ import attrs
 from stxbuildah import log
 from stxbuildah.engine.podman import PodmanService, RunningContainer, whole_lines
 from stxbuildah.engine.process import TAIL_LINES
-from stxbuildah.errors import BuildError, StxbError
+from stxbuildah.errors import BuildError, DiskFullError, StxbError
 from stxbuildah.model.container import ContainerJob, Ended, Mount
 from stxbuildah.wheels.buildpython import INSIDE
 from stxbuildah.wheels.inside.backend import MISSING
@@ -297,6 +298,7 @@ def _move_content(source: Path, target: Path) -> None:
 
     Raises:
         BuildError: something cannot be moved.
+        DiskFullError: no space is left for its name.
     """
     try:
         for path in list(source.iterdir()):
@@ -306,4 +308,6 @@ def _move_content(source: Path, target: Path) -> None:
                 path.chmod(mode | stat.S_IRWXU)
             path.rename(target / path.name)
     except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise DiskFullError(f"no space is left in {target}", hint="make room there") from error
         raise BuildError(f"what a build left cannot be moved: {error}") from error

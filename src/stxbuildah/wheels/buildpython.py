@@ -23,6 +23,7 @@ from stxbuildah.model.inventory import Distribution, MetadataFormat
 from stxbuildah.wheels.dependencies import TargetPython, download_requirements
 from stxbuildah.wheels.index import PackageIndex
 from stxbuildah.wheels.keyed import KeyedFolders
+from stxbuildah.wheels.room import check_room
 
 INSIDE = Path(__file__).with_name("inside")
 _FACTS, _FACTS_PROGRAM = "facts.json", "facts.py"
@@ -211,7 +212,8 @@ class RequirementFolders:
                     environment={"HOME": "/tmp", "LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "0"},  # noqa: S108 # of the container
                     working_folder="/",
                     timeout=_TIMEOUT,
-                )
+                ),
+                lambda line: check_room(line, folder),
             )  # fmt: skip
         if ended.status != 0:
             names = ", ".join(file.name for file in files)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One source of a wheels.cfg to a wheel, in a container that sees this source and one folder for the wheel alone."""
 
+import errno
 import json
 import re
 import threading
@@ -13,7 +14,7 @@ from packaging.requirements import Requirement
 
 from stxbuildah import log
 from stxbuildah.engine.podman import PodmanService
-from stxbuildah.errors import BuildError
+from stxbuildah.errors import BuildError, DiskFullError
 from stxbuildah.model.container import ContainerJob, Ended, Mount
 from stxbuildah.model.settings import Proxies
 from stxbuildah.model.wheelbuild import SourceKind, WheelSource
@@ -23,6 +24,7 @@ from stxbuildah.wheels.buildneeds import BuildNeeds, parse_need, read_needs
 from stxbuildah.wheels.buildpython import INSIDE, RequirementFolders
 from stxbuildah.wheels.inside.backend import MISSING
 from stxbuildah.wheels.material import LaidOut
+from stxbuildah.wheels.room import MAKE_ROOM, NO_SPACE, check_room
 
 # The same paths for every build: compilers write them into what they make.
 _SOURCE, _OUT, _PROGRAMS, _REQUIRES = "/build/source", "/build/out", "/build/programs", "/build/requires"
@@ -56,7 +58,7 @@ _HINTS: tuple[tuple[str, str], ...] = (
     (r"name resolution|could not resolve|network is unreachable", "it wants the network: --build-network"),
     (r"no module named 'distutils|requires? fix_setup|invalid command 'bdist_wheel'", "try the word fix_setup"),
     (r"fatal error: [\w./+-]+\.h: no such file", "the builder image lacks a -dev package: name another by --builder"),
-    (r"no space left on device", "make room where containers and TMPDIR are"),
+    (NO_SPACE.pattern, "its /tmp was full, which is in memory, or else where containers are"),
 )
 
 
@@ -114,6 +116,7 @@ def build_source(source: WheelSource, laid_out: LaidOut, workshop: Workshop, out
 
     Raises:
         BuildError: the build failed, took too long, or gave no wheel; the last lines it wrote are the details.
+        DiskFullError: it failed, or could not be followed, because no space is left.
         StxbError: what it needs cannot be had.
     """
     needs = read_needs(laid_out.top / laid_out.inner)
@@ -124,7 +127,7 @@ def build_source(source: WheelSource, laid_out: LaidOut, workshop: Workshop, out
     while True:
         rounds += 1
         folder = workshop.requirements.provide(requires, f"the build of {source.wheel}")
-        with _logged(log_file) as write:
+        with _logged(log_file, laid_out.top) as write:
             ended = _built(source, laid_out, needs, workshop, write, out=out, requires=folder)
         if ended.status != MISSING or rounds == _ROUNDS:
             break
@@ -139,7 +142,7 @@ def build_source(source: WheelSource, laid_out: LaidOut, workshop: Workshop, out
 def _built_for_python2(source: WheelSource, laid_out: LaidOut, workshop: Workshop, out: Path, log_file: Path) -> Path:
     """Build a wheel as all of them were built before PEP 517."""
     program = ("python2", "setup.py", "bdist_wheel", "--dist-dir", _OUT)
-    with _logged(log_file) as write:
+    with _logged(log_file, laid_out.top) as write:
         job = _container(source, laid_out, workshop, program, out=out, requires=None)
         ended = workshop.service.run(job, write, workshop.turns)
     if ended.status != 0:
@@ -232,16 +235,30 @@ def _knows_version(laid_out: LaidOut) -> bool:
 
 
 @contextmanager
-def _logged(file: Path) -> Iterator[Callable[[str], None]]:
-    """Open a build's log, and give what appends a line to it, up to a size that no sensible build reaches."""
-    # Line by line: whoever watches a build sees what it does.
-    with file.open("a", encoding="utf-8", buffering=1) as stream:
+def _logged(file: Path, folder: Path) -> Iterator[Callable[[str], None]]:
+    """Open a build's log, and give what appends a line to it, up to a size that no sensible build reaches.
 
-        def write(line: str) -> None:
-            if stream.tell() < _LARGEST_LOG:
-                stream.write(line[:_LARGEST_ASKED] + "\n")
+    Args:
+        file: the log.
+        folder: where the build writes.
 
-        yield write
+    Raises:
+        DiskFullError: no space is left for the log, or the build says so of its folder, and it is true.
+    """
+    try:
+        # Line by line: whoever watches a build sees what it does.
+        with file.open("a", encoding="utf-8", buffering=1) as stream:
+
+            def write(line: str) -> None:
+                if stream.tell() < _LARGEST_LOG:
+                    stream.write(line[:_LARGEST_ASKED] + "\n")
+                check_room(line, folder)
+
+            yield write
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise DiskFullError(f"no space is left for {file}", hint=MAKE_ROOM) from error
+        raise
 
 
 def _asked_for(file: Path) -> tuple[Requirement, ...]:
