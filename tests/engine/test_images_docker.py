@@ -21,12 +21,14 @@ from stxbuildah.errors import BuildError, InterruptedByUserError
 from stxbuildah.job.images import docker
 from stxbuildah.job.images.work import RunMaterial, WheelsTarball
 from stxbuildah.model.imagebuild import ImageDirectives, SelectionRequest
-from stxbuildah.model.imagesrun import ImageMaterial, ImagesRequest
+from stxbuildah.model.imagesrun import ImageMaterial, ImageNaming, ImagesRequest
 from stxbuildah.model.reference import ImageReference
-from stxbuildah.model.settings import HostChoices, Proxies
+from stxbuildah.model.settings import HostChoices, Proxies, RegistryAccess
 from stxbuildah.model.update import HostOptions
 from tests.engine.conftest import EngineStore
+from tests.engine.images import image_with
 from tests.engine.imageworks import make_work, read_directives, stored
+from tests.engine.registries import Registry
 from tests.engine.repositories import commit, make_patch, make_repository, write_files
 from tests.engine.stxb import Images, signals_as_in_a_terminal
 
@@ -197,6 +199,30 @@ def test_a_repository_with_patches(
     with pytest.raises(BuildError, match=r"the patch .*outdated\.patch does not apply") as caught:
         docker.build_docker(make_work(store, tmp_path, both, base=base_image))
     assert any("patch does not apply" in line for line in caught.value.details)
+
+
+def test_an_image_from_elsewhere_is_fetched(
+    stores: dict[str, EngineStore], registry: Registry, runner: Runner, images: Images, tmp_path: Path
+) -> None:
+    store, name = stores["overlay"], f"{registry.address}/tests/elsewhere:1"
+    source = image_with(tmp_path / "elsewhere", "from elsewhere")
+    runner.run(["skopeo", "copy", "--quiet", "--dest-tls-verify=false", source, f"docker://{name}"])
+    image = directives(tmp_path, "stx-image", {"Dockerfile": f"FROM {name}\nCOPY file /file\n", "file": "here"})
+    assert not docker.uses_base(image)
+    assert [remark.endswith(f" has no FROM ${{BASE}}: it is built on {name}") for remark in docker.remarks(image)] == [
+        True
+    ]
+    request = ImagesRequest(
+        selection=SelectionRequest(roots=()),
+        naming=ImageNaming(registry=registry.address),
+        access=RegistryAccess(tls_verify=False),
+    )
+    work = make_work(store, tmp_path, image, request=request)
+    assert sorted(docker.inputs(work)) == ["containerfile", "context"]
+    raw = docker.build_docker(work).reference
+    layers = images.manifest(str(raw))["layers"]
+    assert len(layers) == 2
+    assert images.manifest(str(raw))["config"]["mediaType"] == "application/vnd.docker.container.image.v1+json"
 
 
 def test_a_step_that_fails(stores: dict[str, EngineStore], base_image: ImageReference, tmp_path: Path) -> None:
