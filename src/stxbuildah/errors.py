@@ -5,6 +5,7 @@ Every error says what happened (``message``), what to do about it (``hint``) and
 code of its class. Only ``cli`` prints one and exits.
 """
 
+import errno
 from collections.abc import Iterable
 from typing import ClassVar
 
@@ -69,6 +70,20 @@ class InterruptedByUserError(StxbError):
     """The user or the system asked the command to stop."""
 
     exit_code = 130
+
+
+def from_os_error(error: OSError) -> StxbError:
+    """Give the error to tell for one that the system raised; that is its cause."""
+    place = f" ({error.filename})" if error.filename else ""
+    translated: StxbError
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        translated = DiskFullError(
+            f"no space is left on the disk{place}", hint="free some space, or set TMPDIR elsewhere"
+        )
+    else:
+        translated = StxbError(f"the system refused: {error.strerror or error}{place}", hint="--debug shows where")
+    translated.__cause__ = error
+    return translated
 
 
 @attrs.frozen

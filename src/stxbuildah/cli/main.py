@@ -14,7 +14,7 @@ import click
 
 from stxbuildah import __version__
 from stxbuildah.cli import options
-from stxbuildah.errors import DiskFullError, InterruptedByUserError, StxbError
+from stxbuildah.errors import InterruptedByUserError, StxbError, from_os_error
 
 # Name, module and one line of help: a module is imported only when its command runs, which keeps --help quick.
 COMMANDS = {
@@ -100,7 +100,7 @@ def main() -> None:
     except StxbError as error:
         _fail(error, debug=debug)
     except OSError as error:
-        _fail(_from_os_error(error), debug=debug)
+        _fail(from_os_error(error), debug=debug)
     except Exception as error:  # noqa: BLE001 # the last line of defence: no user sees a traceback unasked
         unknown = StxbError(
             f"stxb has a fault: {type(error).__name__}: {error}", hint="run it with --debug and report what it shows"
@@ -129,17 +129,6 @@ def _end_by_signals() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, interrupt)
-
-
-def _from_os_error(error: OSError) -> StxbError:
-    import errno
-
-    place = f" ({error.filename})" if error.filename else ""
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return DiskFullError(f"no space is left on the disk{place}", hint="free some space, or set TMPDIR elsewhere")
-    translated = StxbError(f"the system refused: {error.strerror or error}{place}", hint="--debug shows where")
-    translated.__cause__ = error
-    return translated
 
 
 def _fail(error: StxbError, *, debug: bool) -> None:

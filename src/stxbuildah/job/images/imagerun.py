@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """One image of a run: whether it is built, its attempts, its push, and what is told of it."""
 
-import errno
 import threading
 import time
 from collections.abc import Callable
@@ -12,7 +11,7 @@ import attrs
 from stxbuildah import log
 from stxbuildah.engine.faults import classify
 from stxbuildah.engine.retry import pause
-from stxbuildah.errors import DiskFullError, InterruptedByUserError, StxbError
+from stxbuildah.errors import BuildError, InterruptedByUserError, StxbError, from_os_error
 from stxbuildah.job.engine import Engine
 from stxbuildah.job.images.build import build_image, image_inputs
 from stxbuildah.job.images.container import FinishedImage
@@ -77,7 +76,7 @@ class ImageRun:
         with log.bound(image=label), BuildLog(file=self.log_file, on_step=self._on_step) as written:
             outcome = attrs.evolve(self._outcome(ImageState.BUILT), log=self.log_file, started=started)
             try:
-                work = self._work(written)
+                work = self._work(written, started)
                 inputs = image_inputs(work)
                 earlier = self.engine.store.read(self.image.names.build)
                 reason = reason_to_build(earlier, inputs, force=self.request.force)
@@ -93,7 +92,7 @@ class ImageRun:
             except InterruptedByUserError:
                 raise
             except (StxbError, OSError) as error:
-                failed = _failed(outcome, _explained(error), written.tail)
+                failed = _failed(outcome, self._explained(error, started), written.tail)
                 return self._told(attrs.evolve(failed, seconds=written.seconds))
 
     def push(self, outcome: ImageOutcome) -> ImageOutcome:
@@ -120,7 +119,7 @@ class ImageRun:
         """The image's log, by the replaced tool's name."""
         return self.plan.records / f"docker-{self.image.label}-{self.plan.os_labels[0]}-{self.plan.stream}.log"
 
-    def _work(self, written: BuildLog) -> ImageWork:
+    def _work(self, written: BuildLog, started: float) -> ImageWork:
         def on_line(line: str) -> None:
             log.debug("program.line", line=line)
             written.line(line)
@@ -136,7 +135,7 @@ class ImageRun:
             folder=self._new_folder(),
             tell=written.step,
             timestamp=self.timestamp,
-            deadline=time.monotonic() + self.request.timeout if self.request.timeout else None,
+            deadline=self.begin + started + self.request.timeout if self.request.timeout else None,
         )
 
     def _built(self, work: ImageWork, inputs: dict[str, str]) -> FinishedImage:
@@ -186,6 +185,19 @@ class ImageRun:
             return found
         return attrs.evolve(found, packages=self.earlier.packages)
 
+    def _explained(self, error: StxbError | OSError, started: float) -> StxbError:
+        """Give the error to tell of: an image's time that is over, and what the system refuses, in words to read."""
+        if isinstance(error, OSError):
+            return from_os_error(error)
+        limit = self.request.timeout
+        if limit and time.monotonic() - self.begin - started >= limit:
+            return BuildError(
+                f"it was not built within {limit:g} seconds",
+                hint="give it more with --timeout, or look at its log for what hangs",
+                details=error.details,
+            )
+        return error
+
     def _outcome(self, state: ImageState) -> ImageOutcome:
         directives = self.image.directives
         return ImageOutcome(
@@ -204,16 +216,6 @@ class ImageRun:
     def _told(self, outcome: ImageOutcome) -> ImageOutcome:
         self._tell(outcome.state, reason=outcome.reason)
         return outcome
-
-
-def _explained(error: StxbError | OSError) -> StxbError:
-    """Give an error of the system as one to read; it is this image's alone, as far as anybody can tell."""
-    if isinstance(error, StxbError):
-        return error
-    place = f" ({error.filename})" if error.filename else ""
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return DiskFullError(f"no space is left on the disk{place}", hint="free some space, or set TMPDIR elsewhere")
-    return StxbError(f"the system refused: {error.strerror or error}{place}")
 
 
 def _failed(outcome: ImageOutcome, error: StxbError, tail: tuple[str, ...]) -> ImageOutcome:
