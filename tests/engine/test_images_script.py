@@ -177,6 +177,30 @@ def test_a_script_that_takes_too_long_leaves_nothing(scripts: Scripts, base_imag
     assert not [words for words in running if words.startswith(nap.replace(" ", "\0").encode())]
 
 
+RUNS = """\
+set -eu
+docker run --rm -v "$PWD:/here" -e WORD=chroot -w /here --entrypoint sh @BASE@ -c 'echo "$WORD $PWD" > made'
+test "$(cat made)" = "chroot /here"
+if docker run @BASE@ sh -c 'exit 7'; then exit 1; else test $? = 7; fi
+docker run @BASE@ python3 -c 'print("no entry point")' > /dev/null
+if docker run -d @BASE@ sleep 100; then exit 1; fi
+docker tag @BASE@ $3
+"""
+
+
+def test_docker_runs_without_an_oci_runtime(scripts: Scripts, base_image: ImageReference) -> None:
+    before = scripts.containers()
+    lines: list[str] = []
+    work = scripts.work(RUNS.replace("@BASE@", str(base_image)), lines)
+    choices = attrs.evolve(work.engine.choices, isolation="chroot")
+    raw = script.build_script(attrs.evolve(work, engine=attrs.evolve(work.engine, choices=choices))).reference
+    assert scripts.store.store.find(raw) == raw
+    assert [line for line in lines if line.startswith("docker: ")] == [
+        "docker: run --detach needs an OCI runtime, and none works on this machine (stxb doctor says why)",
+    ]
+    assert scripts.containers() == before
+
+
 def test_a_script_needs_leave(scripts: Scripts) -> None:
     forbidden = attrs.evolve(REQUEST, allow_scripts=False)
     with pytest.raises(InputError, match="its script runs on this machine") as caught:

@@ -47,7 +47,7 @@ FOR_ALL = frozenset({"errors", "log", "__init__"})
 DOORS: dict[str, tuple[str, ...]] = {
     # The second runs in containers, where there is nothing of ours but itself; the third is a program of its own, which
     # scripts start in our place of docker.
-    "subprocess": ("engine/process.py", "wheels/inside/environment.py", "engine/dockercommand/__main__.py"),
+    "subprocess": ("engine/process.py", "wheels/inside/environment.py", "engine/dockercommand/"),
     "podman": ("engine/podman.py",),
     "urllib3": ("registry/http.py",),
     "yaml": ("directive/",),

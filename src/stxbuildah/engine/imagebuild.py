@@ -259,7 +259,7 @@ def _remove_containers(runner: Runner, choices: HostChoices, mark: str) -> tuple
 
 
 def _containers(choices: HostChoices, mark: str) -> tuple[str, ...]:
-    """Give the ids of working containers whose settings have a mark.
+    """Give the ids of working containers whose settings or whose name have a mark.
 
     buildah shows only some of a container's settings; all of them are in a file of the store, which is the account's
     own. Where it cannot be read nothing is found.
@@ -267,11 +267,12 @@ def _containers(choices: HostChoices, mark: str) -> tuple[str, ...]:
     storage = choices.storage
     if not storage.root or not storage.driver:
         return ()
-    wanted = f'"id={mark},'.encode()
+    wanted = (f'"id={mark},'.encode(), f'"container-name":"{mark}-'.encode())
     found = []
     for path in sorted(Path(storage.root, f"{storage.driver}-containers").glob("*/userdata/buildah.json")):
         try:
-            if wanted in path.read_bytes():
+            content = path.read_bytes()
+            if any(words in content for words in wanted):
                 found.append(path.parent.parent.name)
         except OSError:
             continue

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from stxbuildah.engine.dockercommand.chrootrun import RunOrder, read_run
 from stxbuildah.engine.dockercommand.settings import Settings, is_loopback, qualified
 from stxbuildah.engine.dockercommand.translation import Command, Refusal, translate, without_global_options
 from stxbuildah.engine.dockerlauncher import write_docker_command
@@ -20,6 +21,8 @@ BUILD = [
 ]  # fmt: skip
 PODMAN = ["podman", "--root", "/s"]
 RUN = [*PODMAN, "run", "--label", "label=mark"]
+VOLUME, VARIABLES = ["--volume", "/a:/b"], ["--env", "A=b=c", "--env", "D"]
+PLACE = ["--workingdir", "/here", "--user", "1:2"]
 ALONE = {"host": "none", "--pull=false": "--pull=true"}
 
 
@@ -88,6 +91,21 @@ def test_a_container_of_ones_own_network_is_left_to_podman(tmp_path: Path) -> No
     assert isinstance(command, Command)
     assert command.argv == [*RUN, "x"]
     assert (tmp_path / "used").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "order"),
+    [
+        ("x", RunOrder([], None, "x", [], background=False)),
+        ("--rm -it x a -b", RunOrder([], None, "x", ["a", "-b"], background=False)),
+        ("-v /a:/b -e A=b=c --env=D x", RunOrder([*VOLUME, *VARIABLES], None, "x", [], background=False)),
+        ("-w/here --user=1:2 --name n --network=none x", RunOrder(PLACE, None, "x", [], background=False)),
+        ("--entrypoint sh -d x -c true", RunOrder([], "sh", "x", ["-c", "true"], background=True)),
+        ("", RunOrder([], None, "", [], background=False)),
+    ],
+)  # fmt: skip
+def test_what_is_run_without_a_runtime(words: str, order: RunOrder) -> None:
+    assert read_run(words.split()) == order
 
 
 def test_names_and_options_of_docker() -> None:

@@ -13,6 +13,7 @@ import sys
 # Isolated mode (-I) and the missing site (-S) leave our package off the path. It goes last: the standard library wins.
 sys.path.append(__file__.rsplit("/", 4)[0])
 
+from stxbuildah.engine.dockercommand.chrootrun import run_in_chroot
 from stxbuildah.engine.dockercommand.settings import Settings
 from stxbuildah.engine.dockercommand.translation import Refusal, translate, without_global_options
 
@@ -28,10 +29,12 @@ def main(arguments: list[str]) -> int:
     if words[:1] == ["rmi"] or words[:2] in (["image", "rm"], ["image", "remove"]):
         names = words[1 if words[0] == "rmi" else 2 :]
         return _forget(settings, [settings.mapped(name) for name in names if not name.startswith("-")])
+    if settings.isolation == "chroot" and words[:1] == ["run"]:
+        ended = run_in_chroot(settings, words[1:])
+        return _refused(ended) if isinstance(ended, Refusal) else _status(ended)
     command = translate(settings, words)
     if isinstance(command, Refusal):
-        print(f"docker: {command.sentence}", file=sys.stderr)  # noqa: T201 # a program of its own
-        return command.status
+        return _refused(command)
     if not command.argv:
         return 0
     if not command.as_docker_names:
@@ -40,6 +43,11 @@ def main(arguments: list[str]) -> int:
     # Docker knows no localhost/ before the names of images that were built here.
     sys.stdout.buffer.write(done.stdout.replace(_LOCAL, b""))
     return _status(done.returncode)
+
+
+def _refused(refusal: Refusal) -> int:
+    print(f"docker: {refusal.sentence}", file=sys.stderr)  # noqa: T201 # a program of its own
+    return refusal.status
 
 
 def _forget(settings: Settings, names: list[str]) -> int:
