@@ -159,6 +159,30 @@ def test_nothing_to_do_starts_nothing(builds: Builds, base_image: ImageReference
     assert builds.told == ["storing the image"]
 
 
+def test_what_a_removal_did_once_is_known(builds: Builds, base_image: ImageReference, images: Images) -> None:
+    first = builds.build(base_image, PostBuild())
+    assert builds.told[0] == "removing python3-pip"
+    # Another image, whose dpkg is alike.
+    again = attrs.evolve(builds, told=[])
+    made = again.build(configure(builds, base_image, ["--label", "a=b"]), PostBuild(command="touch /etc/made"))
+    assert again.told[:2] == ["removing python3-pip, as it went in another image", "running POSTBUILD_COMMAND"]
+    with images.top_layer_tar(str(made.image.reference)) as layer:
+        names = set(layer.getnames())
+    assert "etc/made" in names
+    assert made.packages == first.packages
+    # dpkg itself finds nothing wrong with it.
+    said = images.run(
+        str(made.image.reference), "sh", "-c", "dpkg --audit && dpkg-query --show && ls /usr/lib/python3/dist-packages"
+    )
+    assert "python3-pip" not in said
+    assert "python3-wheel" in said
+    layers = [
+        json.loads(one.image.documents.manifest)["layers"][-1]["digest"]
+        for one in (first, again.build(base_image, PostBuild()))
+    ]
+    assert layers[0] == layers[1]
+
+
 def test_an_image_without_a_shell(builds: Builds) -> None:
     base = ImageReference.parse("localhost/tests/without-shell:1")
     builds.store.store.import_image(image_with(builds.folder / "without-shell", "only this"), base)

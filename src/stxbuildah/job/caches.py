@@ -142,6 +142,7 @@ def caches_of(folders: Folders) -> tuple[Cache, ...]:
         FileCache(name="indexes of layers", folder=top / "layers", pattern=index),
         FileCache(name="inventories beside images", folder=top / "stored-inventories", pattern=index),
         FileCache(name="notes on inventories", folder=top / "packed", pattern=index),
+        FileCache(name="removals of packages", folder=top / "removals", pattern=r"[0-9a-f]{64}\.json"),
         FileCache(name="findings about this machine", folder=top, pattern=r"host-[0-9a-f]{8}\.json"),
         FileCache(name="times of builds", folder=wheels, pattern=r"times\.json"),
         KeyedCache(name="downloads", folder=wheels / "downloads"),

@@ -19,10 +19,13 @@ from stxbuildah.engine.process import Completed
 from stxbuildah.errors import BuildError
 from stxbuildah.job.image import path_variable
 from stxbuildah.job.images.container import TAIL_LINES, ImageContainer
+from stxbuildah.job.images.purgenotes import PurgeNotes
 from stxbuildah.job.programs import Program, run_programs
 from stxbuildah.layer.documents import Json
 from stxbuildah.layer.dpkg import dpkg_packages
+from stxbuildah.layer.dpkgpurge import have_same_effect, purge_content, purge_key
 from stxbuildah.layer.rpmdb import read_rpm_database
+from stxbuildah.layer.thin import thin
 from stxbuildah.layer.uninstall import Uninstalled, find_environments, uninstall
 from stxbuildah.model.imagebuild import Builder, PostBuild
 from stxbuildah.model.tree import FileTree
@@ -51,6 +54,12 @@ class Removals(Value):
     python: Uninstalled = attrs.field(factory=Uninstalled)
     manager: str = ""
     packages: tuple[str, ...] = ()
+
+    @property
+    def computable(self) -> bool:
+        """Whether ``layer.dpkgpurge`` may know what removing the packages does: dpkg's, and nothing else goes."""
+        named = ":" not in "".join(self.packages)
+        return self.manager == "dpkg" and named and not self.python.content.entries
 
 
 def find_removals(tree: FileTree, path_variable: str, post_build: PostBuild) -> Removals:
@@ -122,8 +131,13 @@ class _Steps:
         programs, doing = [], []
         if removals.packages:
             command = removal_command(removals.manager, removals.packages)
-            programs.append(Program(argv=command, failed=partial(self._not_removed, removals.packages)))
-            doing.append(f"removing {', '.join(removals.packages)}")
+            removal = Program(argv=command, failed=partial(self._not_removed, removals.packages))
+            what = f"removing {', '.join(removals.packages)}"
+            if self._untouched and removals.computable:
+                self._remove_once(removals.packages, removal, what)
+            else:
+                programs.append(removal)
+                doing.append(what)
         if self.wanted.command:
             programs.append(self._command(_COMMAND, self.wanted.command, shell))
             doing.append(f"running {_COMMAND}")
@@ -134,11 +148,35 @@ class _Steps:
         wanted = self.wanted
         if not wanted.remove_python_packages and not wanted.remove_os_packages:
             return Removals()
-        if wanted.customization or self.container.work.image.directives.builder is Builder.LOCI:
-            with self.container.tree() as tree:
-                return find_removals(tree, self._path_variable, wanted)
-        # Nothing has happened in the container yet, and the image's own tree is open or remembered.
-        return find_removals(self.container.image_tree, self._path_variable, wanted)
+        if self._untouched:
+            # The image's own tree is open, or remembered.
+            return find_removals(self.container.image_tree, self._path_variable, wanted)
+        with self.container.tree() as tree:
+            return find_removals(tree, self._path_variable, wanted)
+
+    @property
+    def _untouched(self) -> bool:
+        """Whether nothing was done in the container before packages go."""
+        loci = self.container.work.image.directives.builder is Builder.LOCI
+        return not loci and not self.wanted.customization
+
+    def _remove_once(self, packages: Sequence[str], removal: Program, what: str) -> None:
+        """Remove packages by what that is known to do, from another image whose dpkg is alike; else by running it."""
+        container = self.container
+        computed = purge_content(container.image_tree, packages)
+        notes = PurgeNotes(folder=container.work.engine.folders.cache / "removals")
+        key = purge_key(container.image_tree, packages)
+        if not container.work.fresh and notes.has(key):
+            container.work.tell(f"{what}, as it went in another image")
+            container.apply(computed)
+            return
+        self._run([removal], what, "")
+        with container.container.tree(comparable=True) as tree:
+            changed = thin(
+                tree.changes(), mount_points=container.mount_points, base=container.image_tree, keep_bytecode=False
+            )
+            if have_same_effect(changed, computed):
+                notes.add(key)
 
     def _command(self, key: str, text: str, shell: str) -> Program:
         """Give the program that runs a command of the directives file; its bytes reach the shell as they are."""
