@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """``stxb ship`` to a real sshd on loopback: into another store of podman, and into stubs of docker and ctr."""
 
-import json
 import os
 import signal
 import subprocess
@@ -219,11 +218,19 @@ def stub(server: SshServer, other_store: Runner) -> Iterator[Callable[[str], Pat
 
     def make(name: str) -> Path:
         record = server.folder / f"{name}.record"
-        # Asked for images, it has none.
+        # What it has is in files beside the record.
         status = f'"$(cat {record}.status 2>/dev/null || echo 0)"'
-        taken = f'case "$*" in load|*import*) cat > {record}.tar; exit {status} ;; esac'
-        added.append(server.add(name, f'#!/bin/sh\necho "$@" >> {record}\n{taken}\n'))
-        added.extend((record, record.with_name(f"{record.name}.tar")))
+        cases = (
+            f"load|*import*) cat > {record}.tar; exit {status}",
+            f"images*--all*) cat {record}.inspect 2>/dev/null | cut -d ' ' -f 2",
+            f"*inspect*) cat {record}.inspect",
+            f"*content*) cat {record}.content 2>/dev/null",
+        )
+        added.append(
+            server.add(name, f'#!/bin/sh\necho "$@" >> {record}\ncase "$*" in {" ;; ".join(cases)} ;; esac\nexit 0\n')
+        )
+        added.append(record)
+        added.extend(record.with_name(f"{record.name}.{kind}") for kind in ("tar", "inspect", "content"))
         return record
 
     yield make
@@ -249,24 +256,45 @@ def test_docker_and_containerd_take_an_archive(
     # Of the next image only the layer that does not wait there; a kubelet's images are containerd's.
     kubelet = server.add("kubelet", "#!/bin/sh\n")
     sudo = server.add("sudo", '#!/bin/sh\nshift 2\nexec "$@"\n')
-    sent = done(ship(first, second, "--format", "json", "--sudo")).json
+    sent = done(ship(second, "--format", "json", "--sudo")).json
     kubelet.unlink()
     sudo.unlink()
     assert (sent["into"], len(sent["sent"])) == ("containerd", 1)
     assert ctr.read_text().splitlines() == [
-        "--namespace k8s.io images ls -q",
+        "--namespace k8s.io content ls -q",
         "--namespace k8s.io images import -",
     ]
     assert not server.staged.exists()
     # Both are archives that a real engine takes.
-    for record, names in ((docker, [first]), (ctr, [first, second])):
+    for record, name, listed, named in (
+        (docker, first, "manifest.json", f'"RepoTags":["{first}"]'),
+        (ctr, second, "index.json", f'"annotations":{{"io.containerd.image.name":"{second}"}}'),
+    ):
         archive = record.with_name(f"{record.name}.tar")
         with tarfile.open(archive) as tar:
-            manifest = tar.extractfile("manifest.json")
-            assert manifest is not None
-            assert [image["RepoTags"] for image in json.load(manifest)] == [[name] for name in names]
+            content = tar.extractfile(listed)
+            assert content is not None
+            assert named in content.read().decode()
         other_store.run(["podman", "load", "--quiet", "--input", str(archive)])
-        assert [identity(other_store, name) for name in names] == [identity(images.runner, name) for name in names]
+        image = identity(images.runner, name)
+        assert identity(other_store, image) == image
+
+
+@pytest.mark.usefixtures("emptied")
+def test_docker_and_containerd_take_what_they_lack(
+    ship: Ship, images: Images, shipped: tuple[str, str], server: SshServer, stub: Callable[[str], Path]
+) -> None:
+    first, second = shipped
+    large, small = layers_of(images, second)
+    docker, ctr = stub("docker"), stub("ctr")
+    docker.with_name(f"{docker.name}.inspect").write_text(f"image sha256:{'0' * 64} name:{first} layer:{large}\n")
+    ctr.with_name(f"{ctr.name}.content").write_text(f"sha256:{'0' * 64}\n{large}\n")
+    for into, record, name in (("docker", docker, "{}.tar"), ("containerd", ctr, "blobs/sha256/{}")):
+        sent = done(ship(second, "--into", into, "--format", "json")).json
+        assert [layer["digest"] for layer in sent["sent"]] == [small]
+        with tarfile.open(record.with_name(f"{record.name}.tar")) as tar:
+            found = [name.format(digest.removeprefix("sha256:")) in tar.getnames() for digest in (large, small)]
+        assert found == [False, True]
 
 
 @pytest.mark.usefixtures("emptied")

@@ -36,9 +36,8 @@ _PERCENT = 100
 def command(ctx: click.Context, /, **given: Any) -> None:
     """Bring images of the local store to another machine, into podman, docker or containerd.
 
-    Only layers that are not there travel, where podman takes them; docker and containerd take all layers of an image
-    that they do not have. A run that was stopped goes on where it was. Nothing is needed there but sh and what takes
-    the images. The host's key must be known, and no password is asked for.
+    Only layers that are not there travel. A run that was stopped goes on where it was. Nothing is needed there but sh,
+    its utilities and what takes the images. The host's key must be known, and no password is asked for.
     """
     from stxbuildah import jobs
 

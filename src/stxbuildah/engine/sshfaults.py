@@ -22,6 +22,8 @@ from stxbuildah.errors import (
 )
 from stxbuildah.model.ship import SshDestination
 
+# As podman, docker load and containerd tell it.
+_MISSING = re.compile(r"[0-9a-f]{64}(?:\.tar)?\"?:? (?:no such file or directory|not found)")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -158,7 +160,7 @@ def remote_error(destination: SshDestination, what: str, status: int, tail: Sequ
 
 def is_layer_missing(error: StxbError) -> bool:
     """Tell whether the other machine's store lacks a layer that it had said to have."""
-    return classify(error.details, 1).kind is FaultKind.BLOB_MISSING
+    return any(_MISSING.search(line) for line in error.details)
 
 
 def shown(tail: Sequence[str]) -> list[str]:

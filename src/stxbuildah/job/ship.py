@@ -7,7 +7,7 @@ by on the way: so each is verified there by its own name, and both machines call
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import attrs
@@ -18,7 +18,7 @@ from stxbuildah.engine.ssh import connected
 from stxbuildah.engine.sshfaults import is_layer_missing
 from stxbuildah.errors import BuildError, InputError
 from stxbuildah.job.engine import Engine, opened_engine
-from stxbuildah.job.shiplayers import ArchivedImage, archive_frame, plain_manifest, streamed_layers
+from stxbuildah.job.shiplayers import ArchivedImage, docker_frame, oci_frame, plain_manifest, streamed_layers
 from stxbuildah.job.shipthere import Answer, Part, There, script, settings
 from stxbuildah.layer.documents import listed_diff_ids, parsed
 from stxbuildah.layer.pack import packed
@@ -132,20 +132,25 @@ def _judged(name: str, image: StoredImage, answer: Answer) -> ShippedImage:
     state = ShipState.SEND
     if image.image_id in answer.images:
         state = ShipState.PRESENT if answer.names.get(name) == image.image_id else ShipState.TAG
-    lacking = [digest for digest in dict.fromkeys(layers) if not _is_there(digest, answer)]
+    lacking = _lacking(_needed(layers, answer), answer)
     return ShippedImage(
         reference=name,
         image_id=image.image_id,
         state=state,
         layers=layers,
-        lacking=tuple(lacking) if state is ShipState.SEND else (),
+        lacking=lacking if state is ShipState.SEND else (),
     )
 
 
-def _is_there(digest: str, answer: Answer) -> bool:
-    # docker and containerd take whole archives only.
-    usable = answer.engine is EngineThere.PODMAN and digest in answer.layers
-    return usable or digest.removeprefix(_ALGORITHM) in answer.blobs
+def _needed(layers: Sequence[str], answer: Answer) -> tuple[str, ...]:
+    """Give the layers of an image that must be in what the engine there is given."""
+    usable = answer.usable(layers)
+    return tuple(digest for digest in dict.fromkeys(layers) if digest not in usable)
+
+
+def _lacking(needed: Iterable[str], answer: Answer) -> tuple[str, ...]:
+    """Give the layers that do not wait there."""
+    return tuple(digest for digest in needed if digest.removeprefix(_ALGORITHM) not in answer.blobs)
 
 
 def _layers_of(image: StoredImage) -> tuple[str, ...]:
@@ -163,6 +168,7 @@ class Shipping:
         plan: what is to be done.
         say: told what is being done.
         on_progress: told how far the run is.
+        needed: layers that must be in what the engine there is given.
         sizes: of all layers' tars, by digest without ``sha256:``, as they become known.
         sent: layers that were sent.
         travelled: bytes that went over.
@@ -174,6 +180,7 @@ class Shipping:
     plan: ShipPlan
     say: Say
     on_progress: OnProgress
+    needed: tuple[str, ...] = ()
     sizes: dict[str, int] = attrs.field(factory=dict)
     sent: list[SentLayer] = attrs.field(factory=list)
     travelled: int = 0
@@ -198,12 +205,11 @@ class Shipping:
             self._send(todo, answer)
             self._import(todo)
         except BuildError as error:
-            if not is_layer_missing(error) or self.plan.engine is not EngineThere.PODMAN:
+            if not is_layer_missing(error):
                 raise
-            # It was removed there meanwhile; or podman knows of a layer, and cannot give it.
-            self.say("podman there has not all layers that it says to have; the others are sent, too")
-            answer = attrs.evolve(self.there.ask(self.plan.engine), layers=frozenset())
-            self._send(todo, answer)
+            # It was removed there meanwhile; or the engine knows of a layer, and cannot give it.
+            self.say(f"{self.plan.engine} there has not all layers that it says to have; the others are sent, too")
+            self._send(todo, self.there.ask(self.plan.engine).without_layers())
             self._import(todo)
         if not self.there.request.keep:
             used = {digest.removeprefix(_ALGORITHM) for image in todo for digest in (*image.layers, image.image_id)}
@@ -212,19 +218,16 @@ class Shipping:
     def _send(self, todo: Sequence[ShippedImage], answer: Answer) -> None:
         """Send what is not there, until all of it is whole."""
         for _ in range(_PASSES):
-            lacking = {
-                digest.removeprefix(_ALGORITHM)
-                for image in todo
-                for digest in image.layers
-                if not _is_there(digest, answer)
-            }
+            self.needed = tuple(dict.fromkeys(digest for one in todo for digest in _needed(one.layers, answer)))
+            lacking = {digest.removeprefix(_ALGORITHM) for digest in _lacking(self.needed, answer)}
             known = self.sizes.keys() | answer.blobs.keys()
             self.sizes.update(answer.blobs)
             if not lacking and all(digest.removeprefix(_ALGORITHM) in known for one in todo for digest in one.layers):
                 return
             if self._pass(todo, lacking, answer.parts):
                 return
-            answer = self.there.ask(self.plan.engine)
+            asked = self.there.ask(self.plan.engine)
+            answer = asked if answer.layers else asked.without_layers()
         raise BuildError(
             f"layers did not arrive at {self.there.name} as they were sent, {_PASSES} times",
             hint="its disk or its memory may be bad; ~/.cache/stxb-ship there may be removed",
@@ -288,10 +291,13 @@ class Shipping:
                 config=self.images[image.reference].documents.config,
                 layers=tuple(digest.removeprefix(_ALGORITHM) for digest in image.layers),
             )
-        layers = self._sized(dict.fromkeys(digest for image in todo for digest in image.layers))
-        self.there.load(self.plan.engine, layers, archive_frame(tuple(archived.values()), layers))
+        layers = self._sized(self.needed)
+        archives = tuple(archived.values())
+        docker = self.plan.engine is EngineThere.DOCKER
+        frame = docker_frame(archives, layers) if docker else oci_frame(archives, layers, self.sizes)
+        self.there.load(self.plan.engine, layers, frame)
 
-    def _sized(self, digests: "Sequence[str] | dict[str, None]") -> list[tuple[str, int]]:
+    def _sized(self, digests: Sequence[str]) -> list[tuple[str, int]]:
         hexadecimal = [digest.removeprefix(_ALGORITHM) for digest in digests]
         return [(digest, self.sizes[digest]) for digest in hexadecimal]
 

@@ -3,7 +3,7 @@
 
 import re
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import IO
 
@@ -14,7 +14,7 @@ from stxbuildah.engine.transfer import saved
 from stxbuildah.errors import BuildError
 from stxbuildah.layer.documents import Json, encoded
 from stxbuildah.layer.tarheader import BLOCK, Member, member_header, padding
-from stxbuildah.model.image import OCI_MANIFEST
+from stxbuildah.model.image import OCI_INDEX, OCI_MANIFEST
 from stxbuildah.model.stored import digest_of
 from stxbuildah.model.transfer import ArchiveForm
 
@@ -23,6 +23,9 @@ _CONFIG = "application/vnd.oci.image.config.v1+json"
 _LAYER = "application/vnd.oci.image.layer.v1.tar"
 _LAYER_NAME = re.compile(r"([0-9a-f]{64})\.tar")
 _MODE = 0o444
+_BLOBS = "blobs/sha256/"
+# As github.com/containerd/containerd/images/annotations.go has it.
+_CONTAINERD_NAME = "io.containerd.image.name"
 
 
 @attrs.frozen(kw_only=True)
@@ -117,19 +120,17 @@ def plain_manifest(config: bytes, layers: Sequence[tuple[str, int]]) -> bytes:
     return encoded(document)
 
 
-def archive_frame(images: Sequence[ArchivedImage], layers: Sequence[tuple[str, int]]) -> bytes:
+def docker_frame(images: Sequence[ArchivedImage], layers: Sequence[tuple[str, int]]) -> bytes:
     """Give a docker-archive without the bytes of its layers: a header for each, then all the rest.
 
     Args:
         images: what is in the archive.
-        layers: digest without ``sha256:`` and size of each layer.
+        layers: digest without ``sha256:`` and size of each layer that is in it.
 
     Raises:
         BuildError: a layer is too large.
     """
-    parts = [_header(f"{digest}.tar", size) for digest, size in layers]
-    if any(len(part) != BLOCK for part in parts):
-        raise BuildError("a layer has more than 8 GiB, which only podman can be sent")
+    parts = _headers("{}.tar", layers)
     parts += [_file(f"{image.image_id}.json", image.config) for image in images]
     listed: list[dict[str, Json]] = [
         {
@@ -141,6 +142,46 @@ def archive_frame(images: Sequence[ArchivedImage], layers: Sequence[tuple[str, i
     ]
     parts.append(_file("manifest.json", b"[" + b",".join(map(encoded, listed)) + b"]"))
     return b"".join(parts) + bytes(2 * BLOCK)
+
+
+def oci_frame(images: Sequence[ArchivedImage], layers: Sequence[tuple[str, int]], sizes: Mapping[str, int]) -> bytes:
+    """Give an oci-archive likewise, as containerd reads it; it takes layers from its content store as well.
+
+    Args:
+        images: what is in the archive.
+        layers: digest without ``sha256:`` and size of each layer that is in it.
+        sizes: of all layers of the images.
+
+    Raises:
+        BuildError: a layer is too large.
+    """
+    parts = _headers(f"{_BLOBS}{{}}", layers)
+    entries: list[Json] = []
+    for image in images:
+        manifest = plain_manifest(image.config, [(digest, sizes[digest]) for digest in image.layers])
+        digest = digest_of(manifest)
+        parts += [_file(f"{_BLOBS}{image.image_id}", image.config), _file(_BLOBS + digest.partition(":")[2], manifest)]
+        entries += [
+            {
+                "mediaType": OCI_MANIFEST,
+                "digest": digest,
+                "size": len(manifest),
+                "annotations": {_CONTAINERD_NAME: name},
+            }
+            for name in image.names
+        ]
+    parts += [
+        _file("oci-layout", encoded({"imageLayoutVersion": "1.0.0"})),
+        _file("index.json", encoded({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries})),
+    ]
+    return b"".join(parts) + bytes(2 * BLOCK)
+
+
+def _headers(name: str, layers: Sequence[tuple[str, int]]) -> list[bytes]:
+    headers = [_header(name.format(digest), size) for digest, size in layers]
+    if any(len(header) != BLOCK for header in headers):
+        raise BuildError("a layer has more than 8 GiB, which only podman can be sent")
+    return headers
 
 
 def _file(name: str, content: bytes) -> bytes:

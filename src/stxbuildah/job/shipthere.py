@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The other machine of ``stxb ship``: what it says of itself, and the steps that it is told to make."""
 
+import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ _ENGINE = re.compile(r"engine (podman|docker|containerd)")
 _TOOL = re.compile(r"tool (gzip|zstd)")
 _BLOB = re.compile(rf"blob ({_HEXADECIMAL}) ([0-9]{{1,15}})")
 _PART = re.compile(rf"part ({_HEXADECIMAL}) ([0-9]{{1,15}}) ({_HEXADECIMAL})")
+_CONTENT = re.compile(rf"content (sha256:{_HEXADECIMAL})")
 _IMAGE = re.compile(rf"image (?:sha256:)?({_HEXADECIMAL})((?: (?:name|layer):[^ ]+)*)")
 
 
@@ -43,7 +45,8 @@ class Answer:
         tools: what decompresses there.
         names: ID of the image that each name stands for.
         images: IDs of all images.
-        layers: digests of the layers of all images.
+        layers: digests of all layers that podman or containerd can take from what it has.
+        chains: digests of the layers of each image of docker, the lowest first.
         blobs: sizes of the blobs that wait there, by digest without ``sha256:``.
         parts: blobs that are there in part, likewise.
     """
@@ -53,8 +56,31 @@ class Answer:
     names: Mapping[str, str] = attrs.field(factory=dict)
     images: frozenset[str] = frozenset()
     layers: frozenset[str] = frozenset()
+    chains: frozenset[tuple[str, ...]] = frozenset()
     blobs: Mapping[str, int] = attrs.field(factory=dict)
     parts: Mapping[str, Part] = attrs.field(factory=dict)
+
+    def usable(self, layers: Sequence[str]) -> frozenset[str]:
+        """Give those layers of an image that need not be in what the engine is given.
+
+        podman and containerd have layers by themselves; docker has a layer upon others, so only those count that an
+        image there begins with.
+
+        Args:
+            layers: digests, the lowest first.
+        """
+        if self.engine is not EngineThere.DOCKER:
+            return self.layers.intersection(layers)
+        return max((_common(layers, chain) for chain in self.chains), key=len, default=frozenset())
+
+    def without_layers(self) -> "Answer":
+        """Give the same for an engine that has no layers."""
+        return attrs.evolve(self, layers=frozenset(), chains=frozenset())
+
+
+def _common(layers: Sequence[str], chain: Sequence[str]) -> frozenset[str]:
+    same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(layers, chain, strict=False))
+    return frozenset(layer for layer, _ in same)
 
 
 def read_answer(text: str, name: str) -> Answer:
@@ -74,21 +100,21 @@ def read_answer(text: str, name: str) -> Answer:
             f"{name} did not say what it has", hint="its account needs a shell that runs `sh -c`", details=lines[-5:]
         )
     names: dict[str, str] = {}
-    images, layers = set(), set()
+    images, chains = set(), set()
     for found in filter(None, map(_IMAGE.fullmatch, lines)):
         images.add(found[1])
-        for word in found[2].split():
-            kind, _, value = word.partition(":")
-            if kind == "name":
-                names[value] = found[1]
-            else:
-                layers.add(value)
+        words = [word.partition(":") for word in found[2].split()]
+        names.update({value: found[1] for kind, _, value in words if kind == "name"})
+        chains.add(tuple(value for kind, _, value in words if kind == "layer"))
+    layers = {layer for chain in chains for layer in chain}
+    layers.update(found[1] for line in lines if (found := _CONTENT.fullmatch(line)))
     return Answer(
         engine=EngineThere(engines[0]),
         tools=frozenset(Packing(found[1]) for line in lines if (found := _TOOL.fullmatch(line))),
         names=names,
         images=frozenset(images),
         layers=frozenset(layers),
+        chains=frozenset(chains),
         blobs={found[1]: int(found[2]) for line in lines if (found := _BLOB.fullmatch(line))},
         parts={
             found[1]: Part(size=int(found[2]), digest=found[3]) for line in lines if (found := _PART.fullmatch(line))

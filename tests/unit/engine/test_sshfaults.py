@@ -69,7 +69,15 @@ def test_what_another_machine_says_does_not_steer_the_terminal() -> None:
     assert ssh_error(THERE, ["\x1b]0;title\x07said\r"]).details == ("?]0;title?said?",)
 
 
-def test_a_layer_that_is_missing_there_is_known() -> None:
-    line = f"Error: reading blob sha256:{'a' * 64}: open /x/import.7/{'a' * 64}: no such file or directory"
+@pytest.mark.parametrize(
+    "line",
+    [
+        # podman 4.3, docker 20.10, containerd 1.6
+        f"Error: reading blob sha256:{'a' * 64}: open /x/import.7/{'a' * 64}: no such file or directory",
+        f"open /var/lib/docker/tmp/docker-import-3225535066/{'a' * 64}.tar: no such file or directory",
+        f"ctr: failed to get reader from content store: content digest sha256:{'a' * 64}: not found",
+    ],
+)
+def test_a_layer_that_is_missing_there_is_known(line: str) -> None:
     assert is_layer_missing(remote_error(THERE, "importing x", 1, [line]))
     assert not is_layer_missing(remote_error(THERE, "importing x", 1, ["Error: other"]))

@@ -59,7 +59,10 @@ ask() {
     if has "$tool"; then echo "tool $tool"; fi
   done
   case $engine in
-    containerd) as_asked ctr --namespace "$namespace" images ls -q >/dev/null || fail 42 'ctr cannot be used' ;;
+    containerd)
+      has ctr || fail 41 'ctr is not on PATH'
+      content=$(as_asked ctr --namespace "$namespace" content ls -q) || fail 42 'ctr cannot be used'
+      printf '%s\n' "$content" | sed -n 's/^sha256:/content &/p' ;;
     *)
       has "$engine" || fail 41 "$engine is not on PATH"
       list_images "$engine" ;;
