@@ -228,3 +228,21 @@ def test_variables_are_replaced_as_by_a_shell(pieces: list[str]) -> None:
 def test_quoted_words_stay_whole(words: list[str]) -> None:
     text = " ".join(shlex.quote(word) for word in words)
     assert [shlex.split(word) for word in split_words(text, "")] == [[word] for word in words]
+
+
+LINES = st.text(
+    st.characters(codec="utf-8", exclude_categories=["C"], exclude_characters="\x85\u2028\u2029"), max_size=20
+)
+
+
+@given(
+    st.lists(LINES.filter(lambda line: line != "EOF").map(lambda line: f"\t{line}"), max_size=4),
+    st.sampled_from(["<<'EOF'", "<<-'EOF'", '<<-"EOF"']),
+    st.sampled_from(["cat {}", "{} cat", "cat {} | cat", "cat {} && echo done"]),
+)
+def test_a_here_document_says_the_same_when_it_is_written_otherwise(lines: list[str], word: str, command: str) -> None:
+    text = "\n".join([command.format(word), *lines, "EOF"])
+    wanted = subprocess.run(["bash", "-c", text], capture_output=True, check=True).stdout
+    result = rewritten(read(f"FROM a\nRUN {text}\n"), [])
+    ((_, arguments),) = [one for one in read_whole(result.text) if one[0] == "RUN"]
+    assert subprocess.run(json.loads(arguments), capture_output=True, check=True).stdout == wanted
