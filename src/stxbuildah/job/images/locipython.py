@@ -256,6 +256,6 @@ def _failed(what: str, completed: Completed) -> BuildError:
             details=completed.tail[-_TAIL:],
         )
     return BuildError(
-        f"{what} failed: {Path(completed.argv[0]).name} ended with exit status {completed.returncode}",
+        f"{what} failed with exit status {completed.returncode}",
         details=completed.tail[-_TAIL:],
     )
