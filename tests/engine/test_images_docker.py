@@ -219,7 +219,8 @@ def test_an_image_from_elsewhere_is_fetched(
     )
     work = make_work(store, tmp_path, image, request=request)
     assert sorted(docker.inputs(work)) == ["containerfile", "context"]
-    raw = docker.build_docker(work).reference
+    raw = docker.build_docker(work, {"a.label": '{"b": "c=d"}'}).reference
+    assert images.config(str(raw))["config"]["Labels"]["a.label"] == '{"b": "c=d"}'
     layers = images.manifest(str(raw))["layers"]
     assert len(layers) == 2
     assert images.manifest(str(raw))["config"]["mediaType"] == "application/vnd.docker.container.image.v1+json"

@@ -47,6 +47,7 @@ class BuildOrder(Value):
         ignore_file: what of the context is not seen; None for nothing.
         contexts: further contexts, by name.
         volumes: mounts of every program that runs.
+        facts: labels of the image, and annotations of its manifest where the format has them.
         options: how registries are reached, as ``engine.registry_flags`` gives it.
         docker_format: make an image of Docker's format, which has health checks and triggers.
         cache: use the layers that builds before left, and leave some.
@@ -61,6 +62,7 @@ class BuildOrder(Value):
     ignore_file: Path | None = None
     contexts: tuple[tuple[str, Path], ...] = ()
     volumes: tuple[str, ...] = ()
+    facts: tuple[tuple[str, str], ...] = ()
     options: tuple[str, ...] = ()
     docker_format: bool = False
     cache: bool = False
@@ -85,6 +87,9 @@ class BuildOrder(Value):
             words += ["--build-context", f"{name}={folder}"]
         for volume in self.volumes:
             words += ["--volume", volume]
+        for name, value in self.facts:
+            words += ["--label", f"{name}={value}"]
+            words += [] if self.docker_format else ["--annotation", f"{name}={value}"]
         if self.ignore_file is not None:
             words += ["--ignorefile", str(self.ignore_file)]
         words += [*self.options, *mark, "--tag", self.name, "--file", str(self.containerfile)]

@@ -7,7 +7,7 @@ which hands them on to what runs and writes them nowhere.
 
 import hashlib
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -127,8 +127,12 @@ def inputs(work: ImageWork) -> dict[str, str]:
     return found
 
 
-def build_docker(work: ImageWork) -> RawImage:
+def build_docker(work: ImageWork, facts: Mapping[str, str] | None = None) -> RawImage:
     """Build an image as its Containerfile says, under a temporary name.
+
+    Args:
+        work: what is built.
+        facts: labels that the image has already when it is built, and annotations where its format has them.
 
     Raises:
         Postponed: others of the run have to be built first.
@@ -153,7 +157,7 @@ def build_docker(work: ImageWork) -> RawImage:
         build(
             runner,
             engine.choices,
-            attrs.evolve(order, options=options),
+            attrs.evolve(order, options=options, facts=tuple((facts or {}).items())),
             state_folder=engine.folders.state,
             timeout=work.seconds_left,
             on_step=work.tell,
