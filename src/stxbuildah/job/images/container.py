@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A working container that an image is built in or finished in, and the image that comes out of it."""
+"""An image that another is built on or that is finished, in a working container where one is needed."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import ExitStack, contextmanager
 
 import attrs
 
@@ -24,7 +23,7 @@ from stxbuildah.layer.layout import write_layout
 from stxbuildah.layer.overlaid import OverlaidTree
 from stxbuildah.layer.tar import write_layer
 from stxbuildah.layer.thin import thin
-from stxbuildah.model.layer import LayerContent
+from stxbuildah.model.layer import Change, LayerContent, LayerEntry
 from stxbuildah.model.packages import PackageLists
 from stxbuildah.model.reference import ImageReference
 from stxbuildah.model.stored import StoredImage
@@ -48,14 +47,14 @@ class FinishedImage:
 
 @attrs.define(kw_only=True)
 class ImageContainer:
-    """A working container of an image, and what is to be said of the image that is made of it.
+    """An image that is built on or finished, and what is to be said of the one that comes out of it.
+
+    A working container of it is made when something runs, and not before: what is written until then is kept.
 
     Attributes:
         work: what is built.
-        image: the image that the container was made from.
+        image: the image that all begins with.
         image_tree: that image's files, untouched.
-        container: the working container.
-        volumes: mounts of every program that runs in it.
         mount_points: paths where something is mounted, which no layer may hold; whoever mounts more adds its own.
         settings: keys of the configuration's ``config`` to set, as ``{"Env": [...]}``; None removes one.
     """
@@ -63,37 +62,53 @@ class ImageContainer:
     work: ImageWork
     image: StoredImage
     image_tree: FileTree
-    container: WorkingContainer
-    volumes: tuple[str, ...]
     mount_points: list[str]
     settings: dict[str, Json] = attrs.field(factory=dict)
+    _stack: ExitStack
+    _container: WorkingContainer | None = None
+    _volumes: tuple[str, ...] = ()
+    _written: dict[tuple[str, bool], LayerEntry] = attrs.field(factory=dict)
 
     @classmethod
     @contextmanager
     def opened(cls, work: ImageWork, image: StoredImage) -> Iterator["ImageContainer"]:
-        """Make a working container of an image for the time of the block.
+        """Open an image for the time of the block.
 
         Args:
             work: what is built.
             image: an image of the local store.
+        """
+        check_mountable(work.folder)
+        with image_tree(work.engine, image, folder=work.folder, wait=True) as tree, ExitStack() as stack:
+            yield cls(work=work, image=image, image_tree=tree, mount_points=[*declared_volumes(image)], stack=stack)
+
+    @property
+    def container(self) -> WorkingContainer:
+        """The working container, with all that was written.
 
         Raises:
-            StxbError: the container cannot be made.
+            StxbError: it cannot be made.
         """
-        engine = work.engine
-        check_mountable(work.folder)
-        with (
-            image_tree(engine, image, folder=work.folder, wait=True) as tree,
-            startable_image(engine, image, work.folder) as name,
+        if self._container is None:
+            self._container = self._created()
+            if self._written:
+                with self._container.tree() as tree:
+                    tree.apply(self._content(), self.work.timestamp)
+        return self._container
+
+    def _created(self) -> WorkingContainer:
+        engine, work = self.work.engine, self.work
+        self._volumes = standard_mounts(self.image_tree, work.folder, work.request.material.build_ca_bundle)
+        self.mount_points += map(mount_point, self._volumes)
+        name = self._stack.enter_context(startable_image(engine, self.image, work.folder))
+        return self._stack.enter_context(
             WorkingContainer.create(
                 engine.runner, engine.choices, name, state_folder=engine.folders.state, keep=work.request.keep
-            ) as container,
-        ):
-            volumes = standard_mounts(tree, work.folder, work.request.material.build_ca_bundle)
-            yield cls(
-                work=work, image=image, image_tree=tree, container=container, volumes=volumes,
-                mount_points=[*map(mount_point, volumes), *declared_volumes(image)],
-            )  # fmt: skip
+            )
+        )
+
+    def _content(self) -> LayerContent:
+        return LayerContent(tuple(self._written[key] for key in sorted(self._written)))
 
     @property
     def shell(self) -> str:
@@ -131,10 +146,11 @@ class ImageContainer:
         self.work.tell(what)
         request = self.work.request
         variables = session_variables(request.host.proxies, request.material.build_ca_bundle, self.work.timestamp)
+        container = self.container
         try:
-            return self.container.run(
+            return container.run(
                 argv,
-                volumes=(*self.volumes, *volumes),
+                volumes=(*self._volumes, *volumes),
                 env={**variables, **(env or {})},
                 user=user,
                 workdir=workdir,
@@ -147,34 +163,41 @@ class ImageContainer:
             ) from error
 
     def tree(self) -> ContainerTree:
-        """Open the container's files; the tree is closed by the next ``run``."""
+        """Open the working container's files; the tree is closed by the next ``run``."""
         return self.container.tree()
 
     def apply(self, content: LayerContent) -> None:
-        """Write a layer's entries into the container."""
-        with self.container.tree() as tree:
-            tree.apply(content, self.work.timestamp)
+        """Write a layer's entries; of a path that was written before, what it is now counts."""
+        if self._container is not None:
+            with self._container.tree() as tree:
+                tree.apply(content, self.work.timestamp)
+            return
+        self._written |= {(entry.path, entry.change is Change.OPAQUE): entry for entry in content.entries}
 
-    def finish(
-        self, name: ImageReference, *, labels: Mapping[str, str], created_by: str, folder: Path | None = None
-    ) -> FinishedImage:
-        """Make an image of the container: one more layer on its image, none where no file changed.
+    @contextmanager
+    def _changes(self) -> Iterator[LayerContent]:
+        """Give what belongs into the layer; its files can be read inside the block."""
+        if self._container is None:
+            yield self._content()
+            return
+        with self._container.tree(comparable=True) as tree:
+            yield thin(tree.changes(), mount_points=self.mount_points, base=self.image_tree, keep_bytecode=False)
+
+    def finish(self, name: ImageReference, *, labels: Mapping[str, str], created_by: str) -> FinishedImage:
+        """Make an image: one more layer on the one that all began with, none where no file changed.
 
         Args:
             name: its name in the local store.
             labels: labels to add or replace.
             created_by: the history's word for what made the layer.
-            folder: existing folder for the layer; the work folder by default.
 
         Raises:
             StxbError: the layer cannot be written, or the store not take it.
         """
-        folder = folder or self.work.folder
-        timestamp = self.work.timestamp
-        with self.container.tree(comparable=True) as tree:
-            content = thin(tree.changes(), mount_points=self.mount_points, base=self.image_tree, keep_bytecode=False)
-            facts = {**labels, "org.opencontainers.image.created": rfc3339(timestamp)}
-            blobs = {}
+        folder, timestamp = self.work.folder, self.work.timestamp
+        facts = {**labels, "org.opencontainers.image.created": rfc3339(timestamp)}
+        blobs = {}
+        with self._changes() as content:
             if content.entries:
                 self.work.tell("writing the layer")
                 compression = self.work.request.compression
