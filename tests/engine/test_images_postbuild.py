@@ -17,6 +17,7 @@ from stxbuildah.model.reference import ImageReference
 from tests.engine.conftest import EngineStore
 from tests.engine.images import image_with
 from tests.engine.imageworks import make_work, read_directives, stored
+from tests.engine.rpmimage import cached_rpm_layout, make_rpm
 from tests.engine.stxb import Images
 
 pytestmark = pytest.mark.engine
@@ -53,13 +54,16 @@ class Builds:
     told: list[str] = attrs.field(factory=list)
     lines: list[str] = attrs.field(factory=list)
 
-    def build(self, base: ImageReference, wanted: PostBuild) -> FinishedImage:
+    def build(self, base: ImageReference, wanted: PostBuild, package: Path | None = None) -> FinishedImage:
         directives = read_directives(self.folder / "made.image", "BUILDER=docker\nLABEL=made\nDOCKER_CONTEXT=.\n")
         work = make_work(
             self.store, self.folder, attrs.evolve(directives, post_build=wanted), base=base,
             tell=self.told.append, on_line=self.lines.append,
         )  # fmt: skip
         with ImageContainer.opened(work, work.base) as container:
+            if package is not None:
+                mount = f"{package.parent}:/packages:ro"
+                container.run(["rpm", "--install", f"/packages/{package.name}"], what="installing", volumes=[mount])
             post_build(container)
             return container.finish(work.image.names.build, labels={}, created_by="stxb images made")
 
@@ -191,3 +195,18 @@ def test_an_image_without_a_shell(builds: Builds) -> None:
     assert "the image has no shell: nothing is removed from it after the build, and no command is run" in builds.lines
     with pytest.raises(BuildError, match="is a command for bash, and the image has none"):
         builds.build(base, PostBuild(customization="true"))
+
+
+def test_packages_of_rpm(builds: Builds, tmp_path: Path) -> None:
+    base = ImageReference.parse("localhost/tests/rpm:1")
+    builds.store.store.import_image(f"oci:{cached_rpm_layout()}:base", base)
+    wanted = PostBuild(remove_os_packages=("absent", "python3-stx-owned"))
+    made = builds.build(base, wanted)
+    assert builds.told[0] == "removing python3-stx-owned"
+    assert made.packages.rpm == ("stx-release-1.0-1.noarch",)
+    needy = make_rpm(tmp_path / "rpms", "stx-needy", "1.0", requires=("python3-stx-owned >= 1",))
+    with pytest.raises(BuildError) as caught:
+        builds.build(base, wanted, needy)
+    assert caught.value.message.endswith(
+        "python3-stx-owned could not be removed: stx-needy-1.0-1.noarch needs python3-stx-owned >= 1"
+    )
