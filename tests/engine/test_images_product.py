@@ -94,6 +94,17 @@ def test_images_hold_what_their_directives_say(first: tuple[Ended, tuple[object,
     assert images.config(f"localhost/tests/stx-alpha:{TAG}-build")["config"]["User"] == "1000:1000"
 
 
+def test_all_images_are_as_their_directives_say(
+    first: tuple[Ended, tuple[object, ...]], module_stxb: Stxb, product: Product
+) -> None:
+    del first
+    which = ("--repo-root", product.root, "--os", "debian", "--os-codename", "trixie", "--os-arch", "amd64")
+    ended = module_stxb.run("images", "verify", *which, "--user", "tests", "--skip", "stx-broken,stx-below")
+
+    assert ended.status == 0, ended.out
+    assert {line.split()[0] for line in ended.out.splitlines() if line.startswith("stx-")} == set(GOOD)
+
+
 def test_nothing_is_built_again_for_nothing(first: tuple[Ended, tuple[object, ...]], module_stxb: Stxb) -> None:
     _, given = first
     again = module_stxb.run("images", *given, "--push", "--skip", "stx-broken,stx-below")
