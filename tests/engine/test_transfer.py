@@ -2,8 +2,10 @@
 """``stxb save`` and ``stxb load``, from one store to an empty one."""
 
 import gzip
+import json
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,17 @@ def two(stxb: Stxb, base_image: ImageReference, images: Images, tmp_path: Path) 
     return [str(base_image), updated]
 
 
+@pytest.fixture
+def plain(images: Images) -> Iterator[str]:
+    """An image as buildah commits it, whose manifest names layers that are not compressed."""
+    name = "localhost/tests/committed:1"
+    container = images.runner.run(["buildah", "from", "scratch"]).stdout.decode().strip()
+    images.runner.run(["buildah", "copy", "--quiet", container, __file__, "/file"])
+    images.runner.run(["buildah", "commit", "--quiet", "--rm", container, name])
+    yield name
+    images.runner.run(["buildah", "rmi", name])
+
+
 def ids(images: Images, names: list[str]) -> list[dict[str, str]]:
     manifests = [images.manifest(name) for name in names]
     return [
@@ -32,7 +45,7 @@ def ids(images: Images, names: list[str]) -> list[dict[str, str]]:
 
 
 def test_to_an_empty_store_and_back(
-    make_stxb: StxbMaker, stxb: Stxb, images: Images, two: list[str], tmp_path: Path, engine_folder: Path
+    make_stxb: StxbMaker, stxb: Stxb, images: Images, two: list[str], plain: str, tmp_path: Path, engine_folder: Path
 ) -> None:
     expected = ids(images, two)
     archive = tmp_path / "both.tgz"
@@ -52,6 +65,13 @@ def test_to_an_empty_store_and_back(
         assert stxb.done("save", two[1], "-o", single, "--archive", "oci-archive").out == f"{single}\n"
         assert single.read_bytes()[:4] == b"\x28\xb5\x2f\xfd"
         assert elsewhere.done("load", single, "--format", "json", *flags).json[0]["id"] == expected[1]["id"]
+        # One whose layers are not compressed keeps its manifest as well.
+        committed = tmp_path / "committed.tar.gz"
+        stxb.done("save", plain, "-o", committed, "--archive", "oci-archive")
+        assert elsewhere.done("load", committed, *flags).out == f"{plain}\n"
+        stored = f"containers-storage:[vfs@{store / 'root'}+{store / 'run'}]{plain}"
+        loaded = images.runner.run(["skopeo", "inspect", "--raw", stored]).stdout
+        assert json.loads(loaded) == images.manifest(plain)
     finally:
         images.runner.run(["buildah", "unshare", "rm", "-rf", str(store)])
         images.runner.run(["buildah", "rmi", two[1]])

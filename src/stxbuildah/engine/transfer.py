@@ -26,7 +26,7 @@ def saved(runner: Runner, names: Sequence[str], form: ArchiveForm, *, plain: boo
         runner: runs podman, with the environment that names the store.
         names: the images as the store calls them.
         form: what the archive is inside.
-        plain: leave the layers of an OCI archive uncompressed, since the whole of it will be compressed.
+        plain: leave the layers of an OCI archive uncompressed, as the store has them.
 
     Raises:
         StxbError: an image cannot be read to its end; raised when the stream is used.

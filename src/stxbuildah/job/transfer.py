@@ -14,10 +14,12 @@ from stxbuildah.errors import DiskFullError, InputError
 from stxbuildah.job.engine import Engine, opened_engine
 from stxbuildah.job.workspace import written_in_place
 from stxbuildah.layer.atomic import written_beside
+from stxbuildah.layer.documents import as_list, as_object, parsed
 from stxbuildah.layer.inflate import inflated
 from stxbuildah.layer.pack import packed
 from stxbuildah.model.reference import ImageReference
 from stxbuildah.model.settings import RegistryAccess, Retry
+from stxbuildah.model.stored import StoredImage
 from stxbuildah.model.transfer import ArchiveForm, CarriedImage, Packing, Saved, SaveRequest
 from stxbuildah.model.update import HostOptions
 
@@ -47,9 +49,9 @@ def save(request: SaveRequest) -> Saved:
         )
     with opened_engine(request.host, RegistryAccess(), Retry()) as engine:
         images = _found(engine, request.images)
-        names = tuple(dict.fromkeys(image.reference for image in images))
+        names = tuple(dict.fromkeys(str(image.reference) for image in images))
         plain_size = size = 0
-        plain = request.form is ArchiveForm.OCI and packing is not Packing.NONE
+        plain = request.form is ArchiveForm.OCI and all(map(_has_plain_layers, images))
 
         def counted(chunks: Iterator[bytes]) -> Iterator[bytes]:
             nonlocal plain_size
@@ -64,7 +66,8 @@ def save(request: SaveRequest) -> Saved:
             for piece in packed(counted(stream), packing, threads=len(os.sched_getaffinity(0))):
                 output.write(piece)
                 size += len(piece)
-    return Saved(output=request.output, packing=packing, size=size, plain_size=plain_size, images=images)
+    carried = tuple(CarriedImage(reference=str(image.reference), image_id=image.image_id) for image in images)
+    return Saved(output=request.output, packing=packing, size=size, plain_size=plain_size, images=carried)
 
 
 def load(file: Path, host: HostOptions) -> tuple[CarriedImage, ...]:
@@ -110,16 +113,24 @@ def packing_of(output: Path) -> Packing:
     )
 
 
-def _found(engine: Engine, references: tuple[ImageReference, ...]) -> tuple[CarriedImage, ...]:
+def _has_plain_layers(image: StoredImage) -> bool:
+    """Say whether an image's manifest names plain layers: then it can be kept as it is.
+
+    Told to leave the layers of another one uncompressed, podman 4.3 still calls them compressed.
+    """
+    manifest = parsed(image.documents.manifest, "manifest")
+    layers = [as_object(layer, "a layer of the manifest") for layer in as_list(manifest.get("layers"), "layers")]
+    return all(str(layer.get("mediaType")).endswith(".tar") for layer in layers)
+
+
+def _found(engine: Engine, references: tuple[ImageReference, ...]) -> tuple[StoredImage, ...]:
     images = {reference: engine.store.read(reference) for reference in references}
     missing = [str(reference) for reference, image in images.items() if image is None]
     if missing:
         raise InputError(
             f"not in the local store: {', '.join(missing)}", hint="podman images lists what is; podman pull fetches"
         )
-    return tuple(
-        CarriedImage(reference=str(image.reference), image_id=image.image_id) for image in images.values() if image
-    )
+    return tuple(image for image in images.values() if image is not None)
 
 
 def _image_id(engine: Engine, name: str) -> str:
