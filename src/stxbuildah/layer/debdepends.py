@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which installed Debian packages others need, by what dpkg's database says of their dependencies."""
+"""Which installed Debian packages others need, and which were asked for, by what dpkg and apt keep of them."""
 
 import re
 from collections.abc import Collection, Iterator
@@ -10,6 +10,8 @@ from stxbuildah.layer.paths import read_file
 from stxbuildah.model.tree import FileTree
 
 _STATUS = "/var/lib/dpkg/status"
+APT_STATES = "/var/lib/apt/extended_states"
+_AUTOMATIC = re.compile(r"^Package:[ \t]*(\S+)$(?=.*^Auto-Installed:[ \t]*1$)", re.MULTILINE | re.DOTALL)
 _FIELD = re.compile(r"^(Package|Status|Provides|Depends|Pre-Depends|Essential):[ \t]*(.*)$", re.MULTILINE)
 _VERSION = re.compile(r"\([^)]*\)|\[[^\]]*\]")
 
@@ -74,6 +76,12 @@ def read_dependencies(tree: FileTree) -> DebDependencies:
         needs=needs,
         providers={name: tuple(packages) for name, packages in providers.items()},
     )
+
+
+def automatic_packages(tree: FileTree) -> frozenset[str]:
+    """Give the packages that apt has installed because others need them, and not because they were asked for."""
+    text = (read_file(tree, APT_STATES) or b"").decode("utf-8", "replace")
+    return frozenset(found[1] for stanza in text.split("\n\n") if (found := _AUTOMATIC.search(stanza)))
 
 
 def _names(relation: str) -> tuple[str, ...]:

@@ -4,7 +4,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stxbuildah.layer.debdepends import read_dependencies
+from stxbuildah.layer.debdepends import automatic_packages, read_dependencies
 from stxbuildah.layer.memory import MemoryTree
 
 NAMES = ["a", "b", "c", "d", "virtual"]
@@ -39,6 +39,12 @@ def test_circles_end_and_no_database_has_no_packages() -> None:
     circle = read_dependencies(status(stanza("a", "Depends: b"), stanza("b", "Depends: a")))
     assert circle.needed_by(["a"]) == {"a", "b"}
     assert read_dependencies(MemoryTree({})).installed == frozenset()
+
+
+def test_what_was_asked_for_is_told_from_what_came_with_it() -> None:
+    states = "Package: libcurl\nArchitecture: amd64\nAuto-Installed: 1\n\nPackage: git\nAuto-Installed: 0\n\n\n"
+    assert automatic_packages(MemoryTree({"/var/lib/apt/extended_states": states.encode()})) == {"libcurl"}
+    assert automatic_packages(MemoryTree({})) == frozenset()
 
 
 needs = st.dictionaries(st.sampled_from(NAMES[:4]), st.lists(st.sampled_from(NAMES), max_size=3), min_size=1)

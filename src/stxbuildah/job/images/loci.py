@@ -45,7 +45,7 @@ from stxbuildah.job.images.locisources import (
 )
 from stxbuildah.job.images.work import ImageWork
 from stxbuildah.job.programs import Program, run_programs
-from stxbuildah.layer.debdepends import read_dependencies
+from stxbuildah.layer.debdepends import automatic_packages, read_dependencies
 from stxbuildah.layer.documents import Json
 from stxbuildah.layer.dpkg import dpkg_packages
 from stxbuildah.layer.inventory import take_inventory
@@ -90,6 +90,7 @@ def provision(container: ImageContainer) -> None:
     folder = work.folder / "loci"
     folder.mkdir()
     checkout = check_out_project(work, source_folder(folder))
+    consoles = check_out_consoles(work, folder)
     facts = _Facts.of(container)
     profiles = {project, *build.profiles, *([_PYTHON3] if build.python3 else [])}
     profiles |= platform_profiles(facts.inventory.os_release)
@@ -100,6 +101,7 @@ def provision(container: ImageContainer) -> None:
         facts=facts,
         profiles=frozenset(profiles),
         python=_python(work, facts, checkout, profiles),
+        consoles=consoles,
     ).run()
 
 
@@ -146,6 +148,7 @@ class _Provision:
         facts: of the base image.
         profiles: those of bindep that are on.
         python: how the Python part is done.
+        consoles: folders of this machine with the pages of nova's consoles, by their paths in the image.
     """
 
     container: ImageContainer
@@ -154,6 +157,7 @@ class _Provision:
     facts: _Facts
     profiles: frozenset[str]
     python: PythonBuild
+    consoles: Mapping[str, Path]
 
     def run(self) -> None:
         """Install everything, take away what was there for the build alone, and write what is left to write."""
@@ -162,12 +166,11 @@ class _Provision:
         asked, extra = self._packages()
         programs = [*self._account(), *self._installation([*asked, *extra], variables), *self.python.programs()]
         self._carry_out([*programs, self._clean_up], "installing packages and Python modules", variables)
-        if extra and (removal := self._removal(asked, extra)) is not None:
+        if extra and (removal := self._removal(extra)) is not None:
             self._carry_out([removal, self._clean_up], "removing what was there for the build alone", variables)
         path = f"{ENVIRONMENT}/bin:{self.facts.path_variable}"
-        folders = check_out_consoles(work, self.folder)
         with self.container.tree() as tree:
-            tree.apply(final_content(tree, path, folders), work.timestamp)
+            tree.apply(final_content(tree, path, self.consoles), work.timestamp)
         self.container.settings["Env"] = _with_path(self.container, path)
 
     def _packages(self) -> tuple[list[str], list[str]]:
@@ -225,17 +228,17 @@ class _Provision:
         suffix = ".rpm" if self.facts.rpm else ".deb"
         return find_manager(self.facts.tree, suffix, image=str(self.container.image.reference))
 
-    def _removal(self, asked: Sequence[str], extra: Sequence[str]) -> Program | None:
+    def _removal(self, extra: Sequence[str]) -> Program | None:
         """Give the program that removes what came with the build and that nothing else needs."""
         failed = partial(self._failed, "removing what was there for the build alone")
         if self.facts.rpm:
             # It takes along what came with them (clean_requirements_on_remove).
             return Program(argv=(self._manager.name, "--assumeyes", "remove", *extra), failed=failed)
         with self.container.tree() as tree:
-            dependencies = read_dependencies(tree)
-        wanted = [_package_name(one) for one in asked]
-        kept = self.facts.packages | dependencies.needed_by([*self.facts.packages, *wanted])
-        left = sorted(dependencies.installed - kept)
+            dependencies, automatic = read_dependencies(tree), automatic_packages(tree)
+        # What was asked for, however that was written: as name=version, with a wildcard, by what it provides.
+        wanted = self.facts.packages | (dependencies.installed - automatic - set(extra))
+        left = sorted(dependencies.installed - dependencies.needed_by(wanted) - self.facts.packages)
         if not left:
             return None
         return Program(argv=("env", "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C", "dpkg", "--purge", *left),
@@ -300,13 +303,6 @@ def _with_options(argv: tuple[str, ...], options: Sequence[str]) -> tuple[str, .
         return argv
     place = argv.index("install")
     return (*argv[:place], *options, *argv[place:])
-
-
-def _package_name(text: str) -> str:
-    """Give the name of ``name=version``, ``name/release`` or ``name:architecture``, as apt takes them."""
-    for mark in "=/:":
-        text = text.partition(mark)[0]
-    return text.rstrip("+")
 
 
 def _with_path(container: ImageContainer, path: str) -> list[Json]:

@@ -12,6 +12,7 @@ from typing import BinaryIO
 from stxbuildah.errors import BuildError
 from stxbuildah.job.images.locipython import ENVIRONMENT
 from stxbuildah.job.inspect import installed
+from stxbuildah.layer.debdepends import APT_STATES
 from stxbuildah.layer.dpkg import dpkg_packages
 from stxbuildah.layer.inventory import take_inventory
 from stxbuildah.layer.paths import is_below, parent, read_file
@@ -21,7 +22,6 @@ from stxbuildah.model.tree import FileTree, Kind
 
 INFORMATION = "/etc/image_info"
 _SETTINGS = f"{ENVIRONMENT}/pyvenv.cfg"
-_APT_STATES = "/var/lib/apt/extended_states"
 _PACKAGE = re.compile(rb"^Package:[ \t]*(\S+)", re.MULTILINE)
 # What virtualenv before version 20 wrote where system packages are not to be seen.
 _OLD_SETTING = "no-global-site-packages.txt"
@@ -115,14 +115,14 @@ def _old_settings(tree: FileTree) -> list[str]:
 
 def _apt_states(tree: FileTree) -> Iterator[LayerEntry]:
     """Give apt's file of how packages came, without those that are gone again, if it has any."""
-    content = read_file(tree, _APT_STATES)
+    content = read_file(tree, APT_STATES)
     if content is None:
         return
     known = {name.encode() for name, *_ in dpkg_packages(tree)}
     stanzas = [stanza for stanza in content.split(b"\n\n") if stanza.strip()]
     kept = [stanza for stanza in stanzas if (found := _PACKAGE.search(stanza)) is None or found[1] in known]
     if kept != stanzas:
-        yield text_entry(_APT_STATES, b"".join(stanza.strip(b"\n") + b"\n\n" for stanza in kept))
+        yield text_entry(APT_STATES, b"".join(stanza.strip(b"\n") + b"\n\n" for stanza in kept))
 
 
 def _lines(lines: Iterable[str]) -> bytes:
