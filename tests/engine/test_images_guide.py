@@ -21,7 +21,8 @@ pytestmark = pytest.mark.engine
 PAGE = Path(__file__).resolve().parents[2] / "docs/images.md"
 EXAMPLE = re.compile(r"^<!-- tested -->\n```sh\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 DIRECTIVES = re.compile(r"^<!-- directives: (\S+) -->\n```sh\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-TAG = "debian-trixie-amd64-stable"
+LABEL = "debian-trixie-amd64-stable"
+TAG = f"dev-{LABEL}"
 
 
 def directives() -> dict[str, str]:
@@ -100,11 +101,11 @@ def test_the_examples_of_the_guide(
         tags = registry.tags(f"mydockerid/{label}")
         assert f"{TAG}-latest" in tags
         assert any(re.fullmatch(TAG + r"-\d{4}\.\d\d\.\d\d\.\d\d\.\d\d\.0", tag) for tag in tags)
-    latest = (records / f"images-{TAG}-latest.lst").read_text().splitlines()
+    latest = (records / f"images-{LABEL}-latest.lst").read_text().splitlines()
     assert latest == [
         f"{registry.address}/mydockerid/{name}:{TAG}-latest" for name in ("stx-libvirt", "stx-nova-api-proxy")
     ]
-    installed = (records / f"stx-nova-api-proxy-{TAG}.piplst").read_text()
+    installed = (records / f"stx-nova-api-proxy-{LABEL}.piplst").read_text()
     assert "keystonemiddleware==1.0\n" in installed
     # The first run cleaned up, the second kept what it built.
     built = [names for names in images.listed() if any("/mydockerid/" in name or "/builder/" in name for name in names)]

@@ -13,7 +13,8 @@ from tests.engine.stxb import Ended, Images, Stxb
 
 pytestmark = pytest.mark.engine
 
-TAG = "debian-trixie-amd64-stable"
+LABEL = "debian-trixie-amd64-stable"
+TAG = f"dev-{LABEL}"
 RECORDS = "stxb-out/build-images"
 
 
@@ -57,7 +58,7 @@ def test_all_images_are_built_but_the_broken_one_and_its_child(
         **dict.fromkeys(GOOD, "built"), "stx-broken": "failed", "stx-below": "left out",
     }, ended.err  # fmt: skip
     assert ended.status == 1
-    log = (module_stxb.folder / RECORDS / f"docker-stx-broken-{TAG.removesuffix('-stable')}-stable.log").read_text()
+    log = (module_stxb.folder / RECORDS / f"docker-stx-broken-{LABEL}.log").read_text()
     assert "it breaks here" in log
     assert "it breaks here" in ended.err + ended.out
 
@@ -67,11 +68,11 @@ def test_what_was_pushed_is_on_the_lists(
 ) -> None:
     del first
     records = module_stxb.folder / RECORDS
-    versioned = (records / f"images-{TAG}-versioned.lst").read_text().splitlines()
+    versioned = (records / f"images-{LABEL}-versioned.lst").read_text().splitlines()
     update = {"stx-delta": 2}
 
     assert sorted(versioned) == [f"{registry.address}/tests/{label}:{TAG}-1.{update.get(label, 0)}" for label in GOOD]
-    latest = (records / f"images-{TAG}-latest.lst").read_text().splitlines()
+    latest = (records / f"images-{LABEL}-latest.lst").read_text().splitlines()
     assert sorted(latest) == [f"{registry.address}/tests/{label}:{TAG}-latest" for label in GOOD]
     for reference in (*versioned, *latest):
         found = ImageReference.parse(reference)
@@ -145,7 +146,7 @@ def test_the_registry_may_be_down_and_the_push_goes_on_later(
     record.write_text(record.read_text().replace("127.0.0.1:1", registry.address))
     pushed = module_stxb.done("images", "push", "--output", folder, "--tls-verify", "false", "--format", "json")
     assert states(pushed) == {"stx-infra": "built"}
-    lists = folder / "build-images" / f"images-{TAG}-versioned.lst"
+    lists = folder / "build-images" / f"images-{LABEL}-versioned.lst"
     assert lists.read_text() == f"{registry.address}/tests/stx-infra:{TAG}-1.0\n"
 
 

@@ -52,7 +52,8 @@ def naming_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return options.together(
         click.option("--user", metavar="NAME", help="Account in the registry [default: this account's name].", **_TEXT),
         click.option("--registry", metavar="HOST[:PORT]", help="Registry that images are pushed to.", **_TEXT),
-        click.option("--prefix", metavar="NAME", help="First part of the tags.", **_TEXT),
+        click.option("--prefix", default="dev", show_default=True, metavar="NAME",
+                     help="First part of the tags; empty for none."),
         click.option("--version", metavar="VERSION", help="Version in the tags [default: the time in UTC].", **_TEXT),
         click.option("--os-arch", "--os_arch", metavar="ARCH", help="Architecture [default: this machine's].", **_TEXT),
         click.option("--os-label", "--os_label", metavar="NAME",

@@ -26,7 +26,7 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
                      help="Image directives file, which says what its image should hold. Repeatable."),
         selection_options,
         click.option("--user", default="", metavar="NAME", help="Account in the images' names, as of the build."),
-        click.option("--prefix", default="", metavar="NAME", help="First part of their tags."),
+        click.option("--prefix", default="dev", show_default=True, metavar="NAME", help="First part of their tags."),
         click.option("--os-arch", "--os_arch", default="", metavar="ARCH", help="Architecture in their tags."),
         click.option("--os-label", "--os_label", default="", metavar="NAME", help="Label of the system in their tags."),
         click.option("--base", default="", metavar="IMAGE",

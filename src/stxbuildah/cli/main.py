@@ -24,7 +24,7 @@ COMMANDS = {
     "diff": ("stxbuildah.cli.diff", "Show what differs between two images: packages, layers, settings, files."),
     "doctor": ("stxbuildah.cli.doctor", "Say what this machine can do, and how to improve it."),
     "history": ("stxbuildah.cli.history", "Show the layers of an image, and what made them."),
-    "images": ("stxbuildah.cli.images", "Say what image directives files set, and which images a product has."),
+    "images": ("stxbuildah.cli.images", "Build all images of a product from their directives files, in parallel."),
     "load": ("stxbuildah.cli.load", "Load the images of an archive into the local store."),
     "retag": ("stxbuildah.cli.retag", "Promote tags by tag-management files, inside the registry."),
     "save": ("stxbuildah.cli.save", "Write images to an archive, to be carried to another machine."),
