@@ -207,7 +207,9 @@ def test_an_image_from_elsewhere_is_fetched(
     store, name = stores["overlay"], f"{registry.address}/tests/elsewhere:1"
     source = image_with(tmp_path / "elsewhere", "from elsewhere")
     runner.run(["skopeo", "copy", "--quiet", "--dest-tls-verify=false", source, f"docker://{name}"])
-    image = directives(tmp_path, "stx-image", {"Dockerfile": f"FROM {name}\nCOPY file /file\n", "file": "here"})
+    image = directives(
+        tmp_path, "stx-image", {"Dockerfile": f"FROM {name}\nCOPY file /file\nONBUILD RUN x\n", "file": ""}
+    )
     assert not docker.uses_base(image)
     assert [remark.endswith(f" has no FROM ${{BASE}}: it is built on {name}") for remark in docker.remarks(image)] == [
         True
@@ -220,7 +222,9 @@ def test_an_image_from_elsewhere_is_fetched(
     work = make_work(store, tmp_path, image, request=request)
     assert sorted(docker.inputs(work)) == ["containerfile", "context"]
     raw = docker.build_docker(work, {"a.label": '{"b": "c=d"}'}).reference
-    assert images.config(str(raw))["config"]["Labels"]["a.label"] == '{"b": "c=d"}'
+    config = images.config(str(raw))["config"]
+    assert config["Labels"]["a.label"] == '{"b": "c=d"}'
+    assert config["OnBuild"] == ["RUN x"]
     layers = images.manifest(str(raw))["layers"]
     assert len(layers) == 2
     assert images.manifest(str(raw))["config"]["mediaType"] == "application/vnd.docker.container.image.v1+json"

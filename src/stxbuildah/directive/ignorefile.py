@@ -43,6 +43,8 @@ class IgnoreFile(Value):
         Args:
             path: relative to the context, with slashes, without a dot in front.
         """
+        if not self.patterns:
+            return False
         ignored = False
         parts = path.split("/")
         prefixes = ["/".join(parts[:count]) for count in range(1, len(parts) + 1)]

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is known of a docker image before it is built: its parents, what is missing, what is worth a remark."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from stxbuildah.directive.image import read_image_directives
 from stxbuildah.errors import InputError
 from stxbuildah.job.images import docker
+from stxbuildah.job.images.checkout import scratch_copy
 from stxbuildah.job.images.containerrecipe import find_containerfile, label_of
 from stxbuildah.model.imagebuild import ImageDirectives
 from stxbuildah.model.settings import Proxies
@@ -111,3 +113,11 @@ def test_passwords_of_proxies_are_secrets() -> None:
     proxies = Proxies(http="http://me:one@host:1", https="me:two@host:2", no="a:b@c")
     assert docker.proxy_secrets(proxies) == ("one", "two")
     assert docker.proxy_secrets(Proxies(http="http://host:1")) == ()
+
+
+def test_what_cannot_be_copied_is_told(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    os.mkfifo(tmp_path / "one/pipe")
+    with pytest.raises(InputError, match="one cannot be copied into the work folder") as caught:
+        scratch_copy(tmp_path / "one", tmp_path / "copy")
+    assert "pipe" in caught.value.details[0]

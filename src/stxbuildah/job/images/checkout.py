@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checkouts that images are built from: a repository at a commit, with patches on top."""
 
+import errno
 import hashlib
 import os
 import shutil
@@ -10,7 +11,7 @@ from pathlib import Path
 import attrs
 
 from stxbuildah.engine.git import Git, secrets_of
-from stxbuildah.errors import InputError, Problem
+from stxbuildah.errors import DiskFullError, InputError, Problem
 from stxbuildah.job.images.work import ImageWork
 from stxbuildah.model.imagebuild import Checkout
 from stxbuildah.wheels.keyed import KeyedFolders
@@ -74,9 +75,22 @@ def check_out(work: ImageWork, checkout: Checkout) -> CheckedOut:
     return CheckedOut(folder=found / "checkout", commit=commit, patches=patches)
 
 
-def scratch_copy(checked_out: CheckedOut, folder: Path) -> Path:
-    """Copy a checkout into a new folder, where it may be changed."""
-    shutil.copytree(checked_out.folder, folder, symlinks=True)
+def scratch_copy(source: Path, folder: Path) -> Path:
+    """Copy a folder into a new one, where it may be changed.
+
+    Raises:
+        DiskFullError: no space is left.
+        InputError: something in it cannot be read, or is no file, folder or link.
+    """
+    try:
+        shutil.copytree(source, folder, symlinks=True)
+    except OSError as error:
+        # Of several mistakes copytree tells all, as (source, target, reason).
+        reasons = [str(one[2]) for one in error.args[0]] if isinstance(error, shutil.Error) else [str(error)]
+        full = error.errno in {errno.ENOSPC, errno.EDQUOT} or any("No space left" in reason for reason in reasons)
+        message = f"{source} cannot be copied into the work folder"
+        kind = DiskFullError if full else InputError
+        raise kind(message, hint="make room, df -h shows where" if full else "", details=reasons[:10]) from error
     return folder
 
 

@@ -6,7 +6,6 @@ which hands them on to what runs and writes them nowhere.
 """
 
 import hashlib
-import shutil
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +23,7 @@ from stxbuildah.engine.imagebuild import BuildOrder, build
 from stxbuildah.engine.process import child_environment
 from stxbuildah.engine.registry_flags import registry_of, registry_options
 from stxbuildah.errors import InputError, Problem, ProblemsError
-from stxbuildah.job.images.checkout import check_out, patch_problems
+from stxbuildah.job.images.checkout import check_out, patch_problems, scratch_copy
 from stxbuildah.job.images.containerrecipe import (
     BASE_ARGUMENT,
     WHEELS_ARGUMENT,
@@ -253,7 +252,7 @@ def _order(
     context = recipe.context.absolute()
     if mounts_context(recipe.containerfile)[1]:
         # A program that may write to the context writes to a copy.
-        context = Path(shutil.copytree(context, folder / "context", symlinks=True))
+        context = scratch_copy(context, folder / "context")
     return BuildOrder(
         context=context,
         containerfile=path,

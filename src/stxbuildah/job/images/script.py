@@ -74,7 +74,7 @@ def build_script(work: ImageWork) -> RawImage:
             f"{directives.label}: its script runs on this machine, with this account's rights",
             hint="allow it with --allow-scripts",
         )
-    checkout = scratch_copy(check_out(work, settings.checkout), work.folder / "checkout")
+    checkout = scratch_copy(check_out(work, settings.checkout).folder, work.folder / "checkout")
     script = _copied_script(directives, settings, checkout)
     given = str(work.image.names.build).removeprefix(_LOCAL)
     temporary = work.temporary_name()
