@@ -292,7 +292,8 @@ def _not_installed(manager: PackageManager, completed: Completed) -> BuildError:
     error = refusal(manager, completed, allow_repositories=True)
     return BuildError(
         error.message,
-        hint="DIST_PACKAGES and the recipe must be in the base image's repositories, or in those of DIST_REPOS",
+        hint="packages come from the lists that are on in the base image; DIST_REPOS=OS switches the distribution's "
+        "on, and a dash in front of a name one off that cannot be fetched",
         details=error.details or completed.tail[-TAIL_LINES:],
     )
 
