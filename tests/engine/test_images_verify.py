@@ -149,7 +149,8 @@ def broken_image(maker: Maker, base: ImageDocuments) -> str:
 def static_image(maker: Maker) -> str:
     """An image of one program, and without a shell."""
     base = empty_image(architecture=ARCHITECTURES[platform.machine()])
-    return maker.make("static", base, [file("/run-me", static_program(), 0o755)], {"Cmd": ["/run-me"]})
+    settings: dict[str, Json] = {"Cmd": ["/run-me"], "Labels": {"org.opencontainers.image.base.name": "NO/na me"}}
+    return maker.make("static", base, [file("/run-me", static_program(), 0o755)], settings)
 
 
 def test_images_good_and_bad(maker: Maker, base_image: ImageReference, stxb: Stxb) -> None:

@@ -97,7 +97,7 @@ def _verified(engine: Engine, request: VerifyRequest, target: VerifyTarget, fold
     say(f"verify {image.reference}")
     folder.mkdir()
     told = attrs.evolve(told, image=str(image.reference), digest=image.digest)
-    base = _base(engine, request.base or target.base or _base_label(image))
+    base = _base(engine, request.base or target.base, image)
     try:
         with _opened(engine, image, base, folder) as (container, tree, base_image):
             verifying = _Verifying(engine=engine, request=request, target=target, image=image, container=container)
@@ -211,14 +211,22 @@ def _without(told: VerifiedImage, reason: str) -> VerifiedImage:
     return attrs.evolve(told, results=(failed, *others))
 
 
+def _base(engine: Engine, text: str, image: StoredImage) -> StoredImage | None:
+    """Give the image to compare with: the one that is named, else the one that an image says to be built from.
+
+    None when there is no name, or the local store does not have it.
+    """
+    if text:
+        return engine.store.read(ImageReference.parse(text))
+    try:
+        return engine.store.read(ImageReference.parse(_base_label(image)))
+    except StxbError:
+        # Anybody writes labels.
+        return None
+
+
 def _base_label(image: StoredImage) -> str:
-    """Give the name of the image that an image says to be built from; empty when it does not say."""
     found: Json = json.loads(image.documents.config)
     settings = found.get("config") if isinstance(found, dict) else None
     labels = settings.get("Labels") if isinstance(settings, dict) else None
     return str(labels.get(OCI_BASE_NAME) or "") if isinstance(labels, dict) else ""
-
-
-def _base(engine: Engine, text: str) -> StoredImage | None:
-    """Give an image to compare with; None when none is named, or the local store does not have it."""
-    return engine.store.read(ImageReference.parse(text)) if text else None
