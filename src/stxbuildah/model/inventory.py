@@ -4,9 +4,9 @@
 from enum import StrEnum
 
 import attrs
+from packaging.utils import NormalizedName
 
 from stxbuildah.model.value import Value
-from packaging.utils import NormalizedName
 
 
 @attrs.frozen(kw_only=True)

@@ -5,11 +5,11 @@ import re
 from pathlib import Path
 
 import attrs
-
-from stxbuildah.model.value import Value
 from packaging.tags import Tag
 from packaging.utils import NormalizedName
 from packaging.version import Version
+
+from stxbuildah.model.value import Value
 
 # The password of ``scheme://user:password@host``; a user name alone (a token, as some servers want it) counts too,
 # except over ssh, where it is the account to log in to.

@@ -4,11 +4,11 @@
 from pathlib import Path
 
 import attrs
-
-from stxbuildah.model.value import Value
 from packaging.tags import Tag
 from packaging.utils import BuildTag, NormalizedName
 from packaging.version import Version
+
+from stxbuildah.model.value import Value
 
 
 @attrs.frozen(kw_only=True)

@@ -66,7 +66,7 @@ def test_nothing_in_the_pages_is_wrong(checker: tuple[str, ...], tmp_path: Path)
     program = shutil.which(checker[0])
     if program is None:
         pytest.skip(f"{checker[0]} is not installed")
-    argv = [*checker, *write_pages(tmp_path / "man1", EPOCH)]
+    argv = [*checker, *map(str, write_pages(tmp_path / "man1", EPOCH))]
     ended = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stderr) == (0, "")
     if checker[0] == "mandoc":

@@ -92,7 +92,7 @@ def test_another_layer_than_the_indexed_one_is_refused(tmp_path: Path) -> None:
     ("blob", "diff_id", "message"),
     [
         (TAR, f"sha256:{'0' * 64}", "its uncompressed tar has the digest"),
-        (gzip.compress(TAR)[:-9], DIFF_ID, "truncated"),
+        (gzip.compress(TAR, mtime=0)[:-9], DIFF_ID, "truncated"),
         (TAR[:512], "", "truncated"),
         (b"no tar" * 200, "", "tar"),
         (TAR, "md5:0123", "no digest that is known"),
