@@ -27,6 +27,7 @@ _BROKEN = re.compile(
     r"|version `\S+' not found|symbol not found|undefined symbol).*)$"
 )
 _ENGINES_OWN = re.compile(r"^(?:Error: |subprocess exited|process exited|container exited|time=\"|: exit status)")
+_LONGEST_LINE = 1000
 # buildah's own failure; a shell's "cannot execute" and "not found", the latter also ld.so's.
 _ENGINE_FAILED, _NOT_EXECUTABLE, _NOT_FOUND = 125, 126, 127
 
@@ -53,7 +54,8 @@ def judge_start(completed: Completed, seconds: float) -> Start:
         completed: how ``buildah run`` ended.
         seconds: how long the program was watched; one that has been ended then was running.
     """
-    lines = completed.tail
+    # A program may write lines of any length.
+    lines = [line[:_LONGEST_LINE] for line in completed.tail]
     if f"no end after {seconds:g} seconds" in lines[-1:]:
         return Start(good=True, sentence=f"still running after {seconds:g} seconds")
     if completed.returncode == 0:

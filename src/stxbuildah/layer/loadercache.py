@@ -12,7 +12,7 @@ _MAGIC = b"glibc-ld.so.cache1.1"
 _HEADER = struct.Struct("<20sII20x")
 # Flags, key, value, operating system's version, hardware capabilities; key and value are places of texts.
 _ENTRY = struct.Struct("<iIIIQ")
-_MAXIMUM_ENTRIES = 1_000_000
+_MAXIMUM_ENTRIES = 100_000
 _MAXIMUM_TEXT = 4096
 
 
@@ -29,12 +29,12 @@ def read_cache(data: bytes) -> dict[str, tuple[str, ...]]:
         ]
     except struct.error:
         return {}
-    found: dict[str, tuple[str, ...]] = {}
+    found: dict[str, list[str]] = {}
     for _, key, value, _, _ in entries:
         name, path = _text(data, start + key), _text(data, start + value)
         if name and path.startswith("/"):
-            found[name] = (*found.get(name, ()), path)
-    return found
+            found.setdefault(name, []).append(path)
+    return {name: tuple(paths) for name, paths in found.items()}
 
 
 def _text(data: bytes, start: int) -> str:

@@ -16,7 +16,8 @@ from stxbuildah.layer.paths import base_name, parent, read_file, resolve
 from stxbuildah.model.tree import FileTree, Kind
 
 _CACHE = "/etc/ld.so.cache"
-_MAXIMUM_OBJECTS = 2000
+# Programs of many libraries have some hundreds.
+_MAXIMUM_NAMES = 5000
 _HEAD = 64
 # e_machine of elf(5) -> Debian's folder for it; other systems have lib64.
 _TRIPLETS = {
@@ -84,7 +85,7 @@ class _Search:
         waiting = deque([_Loaded(path=program, found=self.first)])
         names: set[str] = set()
         paths: set[str] = {program}
-        while waiting and len(paths) < _MAXIMUM_OBJECTS:
+        while waiting and len(names) < _MAXIMUM_NAMES:
             loaded = waiting.popleft()
             for name in loaded.found.needed:
                 if name in names or (self._musl and name.startswith(_MUSL_OWN)):
