@@ -149,6 +149,7 @@ def caches_of(folders: Folders) -> tuple[Cache, ...]:
         KeyedCache(name="wheels that were built", folder=wheels / "built"),
         KeyedCache(name="build requirements", folder=wheels / "requirements"),
         KeyedCache(name="findings about builders", folder=wheels / "pythons"),
+        KeyedCache(name="checkouts", folder=top / "checkouts"),
     )
 
 

@@ -3,9 +3,7 @@
 
 import errno
 import hashlib
-import os
 import shutil
-import time
 from pathlib import Path
 
 import attrs
@@ -16,7 +14,8 @@ from stxbuildah.job.images.work import ImageWork
 from stxbuildah.model.imagebuild import Checkout
 from stxbuildah.wheels.keyed import KeyedFolders
 
-_KEPT_SECONDS = 14 * 24 * 3600
+# Folder of checkouts in the cache.
+CHECKOUTS = "checkouts"
 
 
 @attrs.frozen(kw_only=True)
@@ -56,8 +55,8 @@ def check_out(work: ImageWork, checkout: Checkout) -> CheckedOut:
     git = _git(work, url)
     commit = git.commit_of(url, checkout.ref)
     patches = _patches_digest(checkout)
-    folders = KeyedFolders(top=work.engine.folders.cache / "checkouts" / _digest(url)[:32])
-    key = _digest(commit, patches)
+    folders = KeyedFolders(top=work.engine.folders.cache / CHECKOUTS)
+    key = hashlib.sha256(f"{url}\0{commit}\0{patches}".encode()).hexdigest()
     found = folders.find(key)
     if found is None:
         work.tell("checking the repository out")
@@ -69,9 +68,6 @@ def check_out(work: ImageWork, checkout: Checkout) -> CheckedOut:
                     git.apply(target, patch)
                 slot.keep()
             found = slot.folder
-        _forget_old(folders.top)
-    # Its time says when it was used last.
-    os.utime(found)
     return CheckedOut(folder=found / "checkout", commit=commit, patches=patches)
 
 
@@ -126,16 +122,4 @@ def _patches_digest(checkout: Checkout) -> str:
             digests.append(hashlib.sha256(patch.read_bytes()).hexdigest())
         except OSError as error:
             raise InputError(f"the patch {patch} cannot be read: {error.strerror}") from error
-    return f"sha256:{_digest(*digests)}" if digests else ""
-
-
-def _digest(*texts: str) -> str:
-    return hashlib.sha256("\0".join(texts).encode()).hexdigest()
-
-
-def _forget_old(top: Path) -> None:
-    """Remove checkouts of one repository that nobody has used for long."""
-    oldest = time.time() - _KEPT_SECONDS
-    for folder in top.glob("??/*"):
-        if folder.is_dir() and folder.suffix == "" and folder.stat().st_mtime < oldest:
-            shutil.rmtree(folder, ignore_errors=True)
+    return f"sha256:{hashlib.sha256(' '.join(digests).encode()).hexdigest()}" if digests else ""
