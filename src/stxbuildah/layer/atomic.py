@@ -17,6 +17,9 @@ from typing import BinaryIO
 
 from stxbuildah.errors import DiskFullError
 
+# What stands behind a dot and the target's name in that of a draft.
+_DRAFT_ENDING = re.compile(r"\.[0-9a-f]{16}\.part")
+
 
 @contextmanager
 def written_beside(target: Path) -> Iterator[BinaryIO]:
@@ -98,9 +101,14 @@ def remove_orphans(target: Path) -> None:
 
     Only this account's own drafts go, by their names, and only those that no living process has locked.
     """
-    name = re.compile(re.escape(f".{target.name}.") + r"[0-9a-f]{16}\.part")
+    beginning = f".{target.name}"
     with suppress(OSError), os.scandir(target.parent) as listing:
-        for found in [Path(entry.path) for entry in listing if name.fullmatch(entry.name)]:
+        drafts = [
+            Path(entry.path)
+            for entry in listing
+            if entry.name.startswith(beginning) and _DRAFT_ENDING.fullmatch(entry.name, len(beginning))
+        ]
+        for found in drafts:
             with suppress(OSError):
                 remove_draft(found)
 

@@ -121,7 +121,7 @@ class IndexCache:
     def _remove_oldest(self, own: Path) -> None:
         """Remove what was used least recently until the rest fits; never what is young, nor ``own``."""
         now = time.time()
-        files: list[tuple[float, int, Path]] = []
+        files: list[tuple[float, int, str]] = []
         with os.scandir(self._folder) as listing:
             for found in listing:
                 try:
@@ -129,9 +129,11 @@ class IndexCache:
                 except FileNotFoundError:
                     continue  # another run removed it
                 if found.name.endswith(".index"):
-                    files.append((status.st_mtime, status.st_size, Path(found.path)))
+                    files.append((status.st_mtime, status.st_size, found.path))
         total = sum(size for _, size, _ in files)
-        for used, size, path in sorted(files):
+        # Most runs find room enough: then nothing is sorted, and no path is made of a name.
+        for used, size, name in sorted(files) if total > self._maximum else ():
+            path = Path(name)
             if total <= self._maximum:
                 return
             if now - used > _YOUNG and path != own:

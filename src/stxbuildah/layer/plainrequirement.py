@@ -26,7 +26,7 @@ _PYTHON = r"python_version[ \t]*(?P<python>[<>=!]=|[<>])[ \t]*(?P<quote>['\"])(?
 # The parts of PEP 508's grammar that most lines keep to.
 _PLAIN = re.compile(
     r"[ \t]*(?P<name>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)[ \t]*"
-    rf"(?:(?P<bounds>{_BOUNDS})[ \t]*|\([ \t]*(?P<enclosed>{_BOUNDS})[ \t]*\)[ \t]*)?"
+    rf"(?:(?P<open>\([ \t]*)?(?P<bounds>{_BOUNDS})[ \t]*(?(open)\)[ \t]*))?"
     rf"(?:;[ \t]*{_PYTHON}[ \t]*)?"
 )
 _ONE_BOUND = re.compile(rf"([<>=!]+)[ \t]*({_RELEASE})")
@@ -54,7 +54,7 @@ def is_plainly_met(line: str, python: tuple[int, int], version_of: Callable[[str
     version = version_of(found["name"])
     if version is None or not _VERSION.fullmatch(version):
         return False
-    bounds = _ONE_BOUND.findall(found["bounds"] or found["enclosed"] or "")
+    bounds = _ONE_BOUND.findall(found["bounds"] or "")
     return all(_COMPARISONS[sign](_numbers(version), _numbers(bound)) for sign, bound in bounds)
 
 
