@@ -13,6 +13,8 @@ import pytest
 
 from stxbuildah.job.images.container import ImageContainer
 from stxbuildah.job.images.loci import inputs, provision
+from stxbuildah.job.images.locirecord import folder_entries
+from stxbuildah.job.images.locisources import NOVNC, SPICE, _check_out_pages
 from stxbuildah.job.images.wheelstarball import resolve_wheels
 from stxbuildah.job.images.work import ImageWork, RunMaterial, WheelsTarball
 from stxbuildah.layer.append import append_layer, empty_image
@@ -118,11 +120,15 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("demo")
     (folder / "pyproject.toml").write_text(PYPROJECT)
     (folder / "demo.py").write_text(DEMO)
+    commit(folder)
+    (folder / "demo.py").write_text("not committed\n")
+    return folder
+
+
+def commit(folder: Path) -> None:
     identity = ["-c", "user.name=tests", "-c", "user.email=tests@example.org"]
     for words in (["init", "--quiet"], ["add", "."], [*identity, "commit", "--quiet", "--message", "first"]):
         subprocess.run(["git", *words], cwd=folder, check=True)
-    (folder / "demo.py").write_text("not committed\n")
-    return folder
 
 
 Make = Callable[[str], ImageWork]
@@ -163,8 +169,8 @@ def test_an_image_of_a_project(work_of: Make, images: Images, project: Path, bas
         DIST_REPOS="OS -STX"
         """
     )
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=project, check=True, capture_output=True, text=True)
-    assert inputs(work)["source"] == commit.stdout.strip()
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=project, check=True, capture_output=True, text=True)
+    assert inputs(work)["source"] == head.stdout.strip()
     image = build(work)
     config = images.config(image)["config"]
     assert "PATH=/var/lib/openstack/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" in config["Env"]
@@ -230,6 +236,23 @@ def test_an_image_without_a_project(work_of: Make, images: Images, base: ImageRe
     image = build(work)
     assert images.run(image, "cat", "/etc/image_info/pip.txt") == "stx-client==3.0\ntiny-dep==1.0\n"
     assert inputs(work_of("BUILDER=loci\nLABEL=other\nPROJECT=infra\nPIP_PACKAGES=tiny-dep\n")) == before
+
+
+def test_the_pages_of_consoles_are_cloned(work_of: Make, tmp_path: Path) -> None:
+    sources = {}
+    for target, page in ((NOVNC, "vnc_lite.html"), (SPICE, "spice.html")):
+        repository = Path(f"{tmp_path}/repositories{target}")
+        repository.mkdir(parents=True)
+        (repository / page).write_text(target)
+        commit(repository)
+        sources[target] = (f"file://{repository}", "")
+    work = work_of("BUILDER=loci\nLABEL=nova\nPROJECT=infra\n")
+    found = _check_out_pages(work, sources, tmp_path)
+    entries = [entry for target, folder in found.items() for entry in folder_entries(folder, target)]
+    assert [(entry.path, entry.target) for entry in entries] == [
+        (NOVNC, ""), (f"{NOVNC}/vnc_auto.html", "vnc_lite.html"), (f"{NOVNC}/vnc_lite.html", ""),
+        (SPICE, ""), (f"{SPICE}/spice.html", ""),
+    ]  # fmt: skip
 
 
 def test_the_same_wheels_have_one_digest_however_they_come(

@@ -2,6 +2,7 @@
 """What a LOCI image is made of besides its base: wheels, recipes, and sources that are cloned on this machine."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote
 
@@ -109,8 +110,12 @@ def check_out_consoles(work: ImageWork, folder: Path) -> dict[str, Path]:
     Raises:
         StxbError: one cannot be cloned.
     """
+    return _check_out_pages(work, _consoles(work), folder)
+
+
+def _check_out_pages(work: ImageWork, consoles: Mapping[str, tuple[str, str]], folder: Path) -> dict[str, Path]:
     found = {}
-    for target, (url, ref) in _consoles(work).items():
+    for target, (url, ref) in consoles.items():
         work.tell(f"cloning {without_secret(url)}")
         found[target] = folder / target.rpartition("/")[2]
         _git(work).checkout(url, ref, found[target])
