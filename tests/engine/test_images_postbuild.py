@@ -166,14 +166,19 @@ def test_nothing_to_do_starts_nothing(builds: Builds, base_image: ImageReference
 def test_what_a_removal_did_once_is_known(builds: Builds, base_image: ImageReference, images: Images) -> None:
     first = builds.build(base_image, PostBuild())
     assert builds.told[0] == "removing python3-pip"
-    # Another image, whose dpkg is alike.
+    # Another image, with a package more.
+    stanza = "Package: stx-more\\nStatus: install ok installed\\nMaintainer: x <x@example.org>\\nArchitecture: all\\n"
+    stanza += "Version: 1\\nDescription: more\\n\\n"
+    wanted = PostBuild(customization=f"printf '{stanza}' >> /var/lib/dpkg/status", command="touch /etc/made")
     again = attrs.evolve(builds, told=[])
-    made = again.build(configure(builds, base_image, ["--label", "a=b"]), PostBuild(command="touch /etc/made"))
-    assert again.told[:2] == ["removing python3-pip, as it went in another image", "running POSTBUILD_COMMAND"]
+    made = again.build(base_image, wanted)
+    assert again.told[:3] == [
+        "running CUSTOMIZATION", "removing python3-pip, as it went in another image", "running POSTBUILD_COMMAND",
+    ]  # fmt: skip
     with images.top_layer_tar(str(made.image.reference)) as layer:
         names = set(layer.getnames())
     assert "etc/made" in names
-    assert made.packages == first.packages
+    assert made.packages.deb == tuple(sorted([*(first.packages.deb or ()), "stx-more 1 all"]))
     # dpkg itself finds nothing wrong with it.
     said = images.run(
         str(made.image.reference), "sh", "-c", "dpkg --audit && dpkg-query --show && ls /usr/lib/python3/dist-packages"

@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """What ``dpkg --purge`` does to an image when packages' own scripts do nothing that could be seen, computed.
 
-Whether that is all for some packages, only running it once can tell. Where it was, it is for every image whose database
-says the same, and needs no container there.
+Whether that is all for some packages, only running it once can tell. Where it was, it is for every image that has the
+same packages, the same settings of dpkg, and nothing that needs what goes; no container is needed there.
 """
 
 import hashlib
 import io
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from functools import partial
 
+from stxbuildah.layer.debdepends import read_dependencies
 from stxbuildah.layer.dpkg import files_of_package
 from stxbuildah.layer.paths import base_name, normalize, parent, real_parent
 from stxbuildah.model.layer import Change, LayerContent, LayerEntry
@@ -24,7 +25,7 @@ _STATUS = f"{_DATABASE}/status"
 _INFORMATION = f"{_DATABASE}/info"
 # What tells dpkg, besides the packages' own files, what is there and how to go about it.
 _SETTINGS = (
-    _STATUS, f"{_DATABASE}/diversions", f"{_DATABASE}/statoverride", f"{_DATABASE}/triggers/File",
+    f"{_DATABASE}/diversions", f"{_DATABASE}/statoverride", f"{_DATABASE}/triggers/File",
     f"{_DATABASE}/triggers/Unincorp", "/etc/dpkg/dpkg.cfg",
 )  # fmt: skip
 _SETTINGS_FOLDER = "/etc/dpkg/dpkg.cfg.d"
@@ -32,8 +33,10 @@ _PACKAGE = re.compile(rb"^Package:[ \t]*(\S+)[ \t]*$", re.MULTILINE)
 _CACHE = "__pycache__"
 
 
-def purge_key(tree: FileTree, packages: Sequence[str]) -> str:
-    """Give a name for everything that decides what removing packages does: their scripts, and dpkg's database.
+def purge_key(tree: FileTree, packages: Collection[str]) -> str:
+    """Give a name for all that decides what removing packages does when nothing needs them.
+
+    That is what dpkg knows of them, their scripts, and dpkg's own settings, triggers and diversions.
 
     Args:
         tree: the image.
@@ -42,10 +45,24 @@ def purge_key(tree: FileTree, packages: Sequence[str]) -> str:
     settings = [f"{_SETTINGS_FOLDER}/{name}" for name in sorted(tree.scandir(_SETTINGS_FOLDER))]
     paths = (*_SETTINGS, *settings, *_information(tree, packages))
     digests = {path: _digest(tree, path) for path in paths}
-    return hashlib.sha256(json.dumps([_REVISION, sorted(packages), digests]).encode()).hexdigest()
+    told = [hashlib.sha256(one).hexdigest() for one in _paragraphs(tree) if _name(one) in packages]
+    return hashlib.sha256(json.dumps([_REVISION, sorted(packages), told, digests]).encode()).hexdigest()
 
 
-def purge_content(tree: FileTree, packages: Sequence[str]) -> LayerContent:
+def are_needed(tree: FileTree, packages: frozenset[str]) -> bool:
+    """Tell whether an installed package that stays may need one that goes, by itself or by what that stands in for."""
+    dependencies = read_dependencies(tree)
+    standing_in = (name for name, others in dependencies.providers.items() if not packages.isdisjoint(others))
+    names = {*packages, *standing_in}
+    return any(
+        not names.isdisjoint(alternatives)
+        for package, needs in dependencies.needs.items()
+        if package not in packages
+        for alternatives in needs
+    )
+
+
+def purge_content(tree: FileTree, packages: Collection[str]) -> LayerContent:
     """Give the layer that takes away all that installed packages have brought, and what dpkg knows of them.
 
     Args:
@@ -73,7 +90,8 @@ def purge_content(tree: FileTree, packages: Sequence[str]) -> LayerContent:
     entries = {path: LayerEntry(path=path, change=Change.WHITEOUT) for path in gone if parent(path) not in gone}
     status = tree.lstat(_STATUS)
     if status is not None:
-        entries[_STATUS] = _file(_STATUS, status, _without(tree.read(_STATUS), packages))
+        left = [paragraph for paragraph in _paragraphs(tree) if _name(paragraph) not in packages]
+        entries[_STATUS] = _file(_STATUS, status, b"\n\n".join(left))
     for folder in _folders_above(entries):
         found = tree.lstat(folder)
         if found is not None:
@@ -123,14 +141,15 @@ def _compiled(tree: FileTree, paths: Iterable[str]) -> Iterator[str]:
                 yield f"{folder}/{_CACHE}/{name}"
 
 
-def _without(status: bytes, packages: Collection[str]) -> bytes:
-    """Give the status file without the paragraphs of some packages."""
-    kept = []
-    for paragraph in status.split(b"\n\n"):
-        found = _PACKAGE.search(paragraph)
-        if found is None or found[1].decode("utf-8", "replace") not in packages:
-            kept.append(paragraph)
-    return b"\n\n".join(kept)
+def _paragraphs(tree: FileTree) -> list[bytes]:
+    """Give the paragraphs of the status file, one a package; behind the last is an empty one."""
+    entry = tree.lstat(_STATUS)
+    return tree.read(_STATUS).split(b"\n\n") if entry is not None and entry.kind is Kind.FILE else []
+
+
+def _name(paragraph: bytes) -> str:
+    found = _PACKAGE.search(paragraph)
+    return found[1].decode("utf-8", "replace") if found else ""
 
 
 def _file(path: str, entry: Entry, data: bytes) -> LayerEntry:

@@ -6,7 +6,7 @@ import io
 import attrs
 import pytest
 
-from stxbuildah.layer.dpkgpurge import have_same_effect, purge_content, purge_key
+from stxbuildah.layer.dpkgpurge import are_needed, have_same_effect, purge_content, purge_key
 from stxbuildah.layer.memory import MemoryTree, symlink
 from stxbuildah.model.layer import Change, LayerContent, LayerEntry
 from stxbuildah.model.tree import Entry
@@ -83,10 +83,33 @@ def test_all_that_decides_it_is_in_the_key(changes: Content) -> None:
     assert purge_key(MemoryTree({**IMAGE, **changes}), ["tool"]) != key
 
 
-def test_other_files_are_not_in_the_key() -> None:
+def test_other_packages_and_files_are_not_in_the_key() -> None:
     key = purge_key(MemoryTree(IMAGE), ["tool"])
+    more = "".join(map(stanza, ("alpha", "between", "tool", "tool-data", "zeta"))).encode()
+    assert purge_key(MemoryTree({**IMAGE, "/var/lib/dpkg/status": more}), ["tool"]) == key
+    other = more.replace(b"Package: tool\n", b"Package: tool\nEssential: yes\n")
+    assert purge_key(MemoryTree({**IMAGE, "/var/lib/dpkg/status": other}), ["tool"]) != key
     assert purge_key(MemoryTree({**IMAGE, "/srv/new": b"", f"{INFORMATION}/alpha.prerm": b""}), ["tool"]) == key
     assert purge_key(MemoryTree(IMAGE), ["tool-data"]) != key
+
+
+@pytest.mark.parametrize(
+    ("field", "needed"),
+    [
+        ("", False),
+        ("Recommends: tool\n", False),
+        ("Depends: other, tool (>= 1)\n", True),
+        ("Pre-Depends: other | tool\n", True),
+        ("Depends: stands-in:any\n", True),
+        ("Depends: toolbox\n", False),
+    ],
+)
+def test_whether_others_need_it(field: str, needed: bool) -> None:
+    fields = "Status: install ok installed\nVersion: 1\n"
+    status = f"Package: tool\n{fields}Provides: stands-in (= 1)\n\nPackage: user\n{fields}{field}\n"
+    tree = MemoryTree({"/var/lib/dpkg/status": status.encode()})
+    assert are_needed(tree, frozenset({"tool"})) is needed
+    assert not are_needed(tree, frozenset({"tool", "user"}))
 
 
 def test_layers_of_the_same_effect() -> None:

@@ -7,7 +7,8 @@ computed from the image's files; the container is started for the rest only, and
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from stxbuildah.job.images.purgenotes import PurgeNotes
 from stxbuildah.job.programs import Program, run_programs
 from stxbuildah.layer.documents import Json
 from stxbuildah.layer.dpkg import dpkg_packages
-from stxbuildah.layer.dpkgpurge import have_same_effect, purge_content, purge_key
+from stxbuildah.layer.dpkgpurge import are_needed, have_same_effect, purge_content, purge_key
 from stxbuildah.layer.rpmdb import read_rpm_database
 from stxbuildah.layer.thin import thin
 from stxbuildah.layer.uninstall import Uninstalled, find_environments, uninstall
@@ -57,9 +58,8 @@ class Removals(Value):
 
     @property
     def computable(self) -> bool:
-        """Whether ``layer.dpkgpurge`` may know what removing the packages does: dpkg's, and nothing else goes."""
-        named = ":" not in "".join(self.packages)
-        return self.manager == "dpkg" and named and not self.python.content.entries
+        """Whether ``layer.dpkgpurge`` may know what removing the packages does."""
+        return self.manager == "dpkg" and ":" not in "".join(self.packages)
 
 
 def find_removals(tree: FileTree, path_variable: str, post_build: PostBuild) -> Removals:
@@ -133,9 +133,7 @@ class _Steps:
             command = removal_command(removals.manager, removals.packages)
             removal = Program(argv=command, failed=partial(self._not_removed, removals.packages))
             what = f"removing {', '.join(removals.packages)}"
-            if self._untouched and removals.computable:
-                self._remove_once(removals.packages, removal, what)
-            else:
+            if not (removals.computable and self._remove_as_known(removals, removal, what)):
                 programs.append(removal)
                 doing.append(what)
         if self.wanted.command:
@@ -148,10 +146,7 @@ class _Steps:
         wanted = self.wanted
         if not wanted.remove_python_packages and not wanted.remove_os_packages:
             return Removals()
-        if self._untouched:
-            # The image's own tree is open, or remembered.
-            return find_removals(self.container.image_tree, self._path_variable, wanted)
-        with self.container.tree() as tree:
+        with self._files() as tree:
             return find_removals(tree, self._path_variable, wanted)
 
     @property
@@ -160,16 +155,31 @@ class _Steps:
         loci = self.container.work.image.directives.builder is Builder.LOCI
         return not loci and not self.wanted.customization
 
-    def _remove_once(self, packages: Sequence[str], removal: Program, what: str) -> None:
-        """Remove packages by what that is known to do, from another image whose dpkg is alike; else by running it."""
-        container = self.container
-        computed = purge_content(container.image_tree, packages)
+    @contextmanager
+    def _files(self) -> Iterator[FileTree]:
+        """Give the image as it is before packages go."""
+        if self._untouched:
+            # The image's own tree is open, or remembered.
+            yield self.container.image_tree
+            return
+        with self.container.tree() as tree:
+            yield tree
+
+    def _remove_as_known(self, removals: Removals, removal: Program, what: str) -> bool:
+        """Remove packages by what that is known to do, or find it out by removing them alone; False for neither."""
+        container, packages = self.container, frozenset(removals.packages)
+        with self._files() as tree:
+            if are_needed(tree, packages):
+                return False
+            key, computed = purge_key(tree, packages), purge_content(tree, packages)
         notes = PurgeNotes(folder=container.work.engine.folders.cache / "removals")
-        key = purge_key(container.image_tree, packages)
-        if not container.work.fresh and notes.has(key):
+        if notes.has(key) and not container.work.fresh:
             container.work.tell(f"{what}, as it went in another image")
             container.apply(computed)
-            return
+            return True
+        if not self._untouched or removals.python.content.entries:
+            # What it does could not be told from what was done before.
+            return False
         self._run([removal], what, "")
         with container.container.tree(comparable=True) as tree:
             changed = thin(
@@ -177,6 +187,7 @@ class _Steps:
             )
             if have_same_effect(changed, computed):
                 notes.add(key)
+        return True
 
     def _command(self, key: str, text: str, shell: str) -> Program:
         """Give the program that runs a command of the directives file; its bytes reach the shell as they are."""
