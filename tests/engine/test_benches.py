@@ -50,7 +50,7 @@ class Bench:
             request={"backend": backend, "path": [] if by_setup else ["."], "out": "/build/out", "asked": ""},
             environment={"BUILD": "this one"},
             working_folder="/build/source",
-            timeout=settings.get("timeout", 600.0),
+            timeout=settings.get("timeout", 120.0),
             memory=int(settings.get("memory", 0)),
         )
         lines: list[str] = []

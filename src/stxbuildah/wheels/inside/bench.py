@@ -134,7 +134,7 @@ def begin(known: set[str], output: int, order: int) -> None:
     become_traceable(on=True)
     if build["memory"]:
         resource.setrlimit(resource.RLIMIT_AS, (build["memory"], build["memory"]))
-    os.environ.update(build["environment"])
+    os.environ.update(build["environment"], PWD=build["folder"])
     os.chdir(build["folder"])
     request = build["request"]
     words = [_BACKEND, json.dumps(request)]

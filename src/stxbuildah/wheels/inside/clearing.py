@@ -22,6 +22,10 @@ _FIXED = ("/proc/sys", "/sys")
 _QUEUES = "/dev/mqueue"
 _IPC = ("msg", "sem", "shm")
 _IPC_RMID = 0
+# RLIM_NLIMITS of Linux.
+_LIMITS = 16
+# What may be written for another process of the same user, and its children begin with.
+_INHERITED = ("oom_score_adj", "coredump_filter")
 
 # What is known of a file or folder, by its path; of anything else, by a word.
 State = dict[str, Any]
@@ -75,14 +79,13 @@ def state(exchanged: tuple[str, ...]) -> State:
         UnfitError: as ``writable_folders``.
     """
     folders, mounts = writable_folders(exchanged)
-    limits = {getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")}
     found: State = {
         "mounts": sorted(mounts),
-        "limits": [resource.getrlimit(number) for number in sorted(limits)],
+        "limits": [resource.getrlimit(number) for number in range(_LIMITS)],
         "priority": os.getpriority(os.PRIO_PROCESS, 0),
         "processors": sorted(os.sched_getaffinity(0)),
         "policy": os.sched_getscheduler(0),
-        "oom": Path("/proc/self/oom_score_adj").read_text(encoding="ascii"),
+        **{name: Path("/proc/self", name).read_text(encoding="ascii") for name in _INHERITED},
         "ipc": [_objects(kind) for kind in _IPC],
     }
     for folder in folders:
