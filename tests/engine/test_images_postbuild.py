@@ -9,7 +9,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from stxbuildah.errors import BuildError
+from stxbuildah.errors import BuildError, InputError
 from stxbuildah.job.images.container import FinishedImage, ImageContainer
 from stxbuildah.job.images.postbuild import post_build
 from stxbuildah.model.imagebuild import PostBuild
@@ -134,6 +134,14 @@ def test_what_others_need_is_not_removed(builds: Builds, base_image: ImageRefere
     )
     assert 'POSTBUILD_REMOVE_OS_PACKAGES="" keeps all' in caught.value.hint
     assert caught.value.details
+
+
+def test_a_module_whose_files_cannot_be_told(builds: Builds, base_image: ImageReference) -> None:
+    metadata = f"{SITE}/stx_old-1.0.egg-info"
+    customization = f"mkdir -p {SITE}; printf 'Metadata-Version: 1.0\nName: stx-old\nVersion: 1.0\n' > {metadata}"
+    wanted = PostBuild(customization=customization, remove_python_packages=("stx-old",))
+    with pytest.raises(InputError, match=r"made\.image: what is to be removed after the build cannot be told: stx-old"):
+        builds.build(base_image, wanted)
 
 
 def test_a_command_that_fails(builds: Builds, base_image: ImageReference) -> None:

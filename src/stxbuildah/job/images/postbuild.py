@@ -17,7 +17,7 @@ import attrs
 from stxbuildah import log
 from stxbuildah.engine.packageremoval import removal_command, removal_refusal
 from stxbuildah.engine.process import Completed
-from stxbuildah.errors import BuildError
+from stxbuildah.errors import BuildError, InputError
 from stxbuildah.job.image import path_variable
 from stxbuildah.job.images.container import TAIL_LINES, ImageContainer
 from stxbuildah.job.images.purgenotes import PurgeNotes
@@ -146,8 +146,15 @@ class _Steps:
         wanted = self.wanted
         if not wanted.remove_python_packages and not wanted.remove_os_packages:
             return Removals()
-        with self._files() as tree:
-            return find_removals(tree, self._path_variable, wanted)
+        try:
+            with self._files() as tree:
+                return find_removals(tree, self._path_variable, wanted)
+        except InputError as error:
+            raise InputError(
+                f"{self._file}: what is to be removed after the build cannot be told: {error.message}",
+                hint=f'{_PYTHON_PACKAGES}="" and {_OS_PACKAGES}="" keep all',
+                details=error.details,
+            ) from error
 
     @property
     def _untouched(self) -> bool:
