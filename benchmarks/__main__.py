@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import cases, remote, report
+from benchmarks import carry, cases, remote, report
 from benchmarks.measure import MeasuredCommandError
 from benchmarks.world import World, make_base, world
 
@@ -77,6 +77,11 @@ def measure(bench: World, rounds: int, archive: Path | None) -> str:
         cases.flat_case(bench, "40 layers, to 2; with push", (many, small), six, rounds, push=True, limit=None),
         cases.first_update_case(bench, small, six, rounds),
     ]
+    say("measuring archives and tags")
+    saved = carry.make_image(bench, "saved", megabytes=300)
+    after = carry.table(
+        carry.archive_cases(bench, saved, "300 MB", rounds), carry.retag_case(bench, saved, 300, 10, rounds)
+    )
     start = cases.start_case(bench, 3 * rounds)
     return "\n\n".join(
         [
@@ -85,6 +90,7 @@ def measure(bench: World, rounds: int, archive: Path | None) -> str:
             report.comparison_table(remotely, "buildah bud", update="update in the registry"),
             report.memory_line(known=remotely[0].ours, cold=remotely[4].ours),
             report.flat_table(itself),
+            after,
             report.start_line(start),
         ]
     )

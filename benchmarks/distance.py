@@ -3,17 +3,22 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 
+def _ignored(count: int) -> None:
+    del count
+
+
 @contextmanager
-def delayed(port: int, round_trip: float) -> Iterator[int]:
+def delayed(port: int, round_trip: float, count: Callable[[int], None] = _ignored) -> Iterator[int]:
     """Give a port that leads to another one of this machine, and takes longer for it.
 
     Args:
         port: where it leads to.
         round_trip: seconds that a question and its answer take longer; to connect takes as long.
+        count: told how many bytes came by, in either direction.
     """
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="distance")
@@ -23,7 +28,9 @@ def delayed(port: int, round_trip: float) -> Iterator[int]:
         async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await asyncio.sleep(round_trip)
             there = await asyncio.open_connection("127.0.0.1", port)
-            await asyncio.gather(_carry(reader, there[1], round_trip / 2), _carry(there[0], writer, round_trip / 2))
+            await asyncio.gather(
+                _carry(reader, there[1], round_trip / 2, count), _carry(there[0], writer, round_trip / 2, count)
+            )
 
         return await asyncio.start_server(connected, "127.0.0.1", 0)
 
@@ -44,7 +51,9 @@ def delayed(port: int, round_trip: float) -> Iterator[int]:
         loop.close()
 
 
-async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seconds: float) -> None:
+async def _carry(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seconds: float, count: Callable[[int], None]
+) -> None:
     """Carry bytes from one end to the other; each arrives so many seconds after it was sent, and so does the end."""
     clock = asyncio.get_running_loop().time
     under_way: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
@@ -66,6 +75,7 @@ async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, sec
                 data = await reader.read(1 << 16)
             except OSError:
                 data = b""
+            count(len(data))
             under_way.put_nowait((clock() + seconds, data))
 
     with suppress(OSError):
