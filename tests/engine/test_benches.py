@@ -118,6 +118,12 @@ def test_a_container_is_given_up_when_a_build_fails_hangs_or_changes_the_first_p
     assert (ended.status, ended.tail[-1]) == (1, "MemoryError")
 
 
+def test_a_build_that_writes_into_the_image_is_for_a_container_of_its_own(bench: Bench) -> None:
+    ended, out = bench.build("def build_wheel(*words):\n    open('half', 'w').close()\n    open('/usr/lib/new', 'w')\n")
+    assert ended is None
+    assert {path.name for path in (out.parent / "source").iterdir()} == {"backend.py", "half"}
+
+
 def test_an_image_that_cannot_be_shared(service: PodmanService, builder: str, runner: Runner, tmp_path: Path) -> None:
     container = runner.run(["buildah", "from", builder]).stdout.decode().strip()
     refusing = (

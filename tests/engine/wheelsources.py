@@ -117,8 +117,11 @@ PyObject *PyInit_fast(void) { return PyModule_Create(&d); }
         "fast-2", {"setup.py": setup, "a.c": code}, wheel="fast-2-cp313-cp313-linux_x86_64.whl", end="|fix_setup"
     )
     with zipfile.ZipFile(sources.folder / "zipped.zip", "w") as out:
+        # Writes into the image, which only a container of its own lets it do.
         out.writestr(
-            "setup.py", "import setuptools\nsetuptools.setup(name='zipped', version='3.0', py_modules=['zipped'])\n"
+            "setup.py",
+            "import setuptools\nopen('/var/lib/zipped', 'w').close()\n"
+            "setuptools.setup(name='zipped', version='3.0', py_modules=['zipped'])\n",
         )
         out.writestr("zipped.py", "")
     sources.lines.append(f"zipped-*.whl|zip|file://{sources.folder}/zipped.zip|.")

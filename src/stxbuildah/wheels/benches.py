@@ -107,7 +107,8 @@ class Benches:
             on_line: called with each line of its output, as it comes.
 
         Returns:
-            How it ended; None when no container that can be cleared is to be had here.
+            How it ended; None when no container that can be cleared is to be had here, or the build failed because it
+            may not write into the image.
 
         Raises:
             BuildError: podman cannot make or start a container.
@@ -128,7 +129,7 @@ class Benches:
                 stack.pop_all()
                 with self._lock:
                     self._idle.append(bench)
-        return ended
+        return None if _is_refused(ended) else ended
 
     def _taken(self) -> "_Bench | None":
         with self._lock:
@@ -228,10 +229,11 @@ class _Bench:
         status = int(answer) if answer.isdigit() else _KILLED
         if expired.is_set():
             tail.append(f"no end after {job.timeout:g} seconds")
-        elif status in {0, MISSING}:
+        ended = Ended(status=status, tail=tuple(tail), timed_out=expired.is_set())
+        if status in {0, MISSING} or _is_refused(ended):
             for name, folder in job.folders.items():
                 _move_content(self.folder / name, folder)
-        return Ended(status=status, tail=tuple(tail), timed_out=expired.is_set())
+        return ended
 
     def _output(self, job: BenchJob) -> Iterator[bytes]:
         """Send the order, and give what the build writes, until nobody is left who could."""
@@ -291,6 +293,12 @@ def _accepted(listener: socket.socket, container: RunningContainer) -> socket.so
 def _unfit(container: RunningContainer) -> UnfitBenchError:
     container.kill()
     return UnfitBenchError(" / ".join(container.lines()) or "its first process does not answer")
+
+
+def _is_refused(ended: Ended) -> bool:
+    """Tell whether a build failed by itself, and says that a file system cannot be written."""
+    by_itself = ended.status not in {0, MISSING, _KILLED} and not ended.timed_out
+    return by_itself and any(os.strerror(errno.EROFS) in line for line in ended.tail)
 
 
 def _move_content(source: Path, target: Path) -> None:
