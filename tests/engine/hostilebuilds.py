@@ -39,7 +39,9 @@ def remembered():
     'How often the memory of this process, which began as a copy of the first one, holds what an earlier build said.'
     buffer = mmap.mmap(-1, 1 << 20)
     own = ctypes.addressof(ctypes.c_char.from_buffer(buffer))
-    mark = bytes(reversed(b"erofeb dliub eht yb tfel"))
+    # Turned round where it is made, so that it is nowhere else.
+    turned = b"erofeb dliub eht yb tfel"
+    mark = turned[::-1]
     count = 0
     with open("/proc/self/mem", "rb", 0) as memory:
         for line in Path("/proc/self/maps").read_text().splitlines():
