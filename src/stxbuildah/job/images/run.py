@@ -4,8 +4,9 @@
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from contextvars import copy_context
 from pathlib import Path
 
@@ -90,7 +91,7 @@ def _examined(directives: ImageDirectives, labels: tuple[str, ...]) -> Examined:
                 parents=docker.parents(directives, labels),
                 uses_base=docker.uses_base(directives),
                 problems=tuple(docker.problems(directives)),
-                remarks=tuple(docker.remarks(directives)),
+                remarks=tuple(docker.remarks(directives, labels)),
             )
         case Builder.SCRIPT:
             return Examined(directives=directives, uses_base=False, problems=tuple(script.problems(directives)))
@@ -152,9 +153,9 @@ class _Run:
     def carry_out(self) -> ImagesResult:
         """Build all images; each is pushed while others are built."""
         request, planned = self.request, self.plan
-        records = Records.begin(planned)
         material = self._material()
         self._find_earlier()
+        records = Records.begin(planned)
         inside = {image.label for image in planned.images}
         images = {
             image.label: ImageRun(
@@ -164,13 +165,19 @@ class _Run:
             )
             for image in planned.images
         }  # fmt: skip
-        with ThreadPoolExecutor(planned.jobs) as pool:
+        with ThreadPoolExecutor(planned.jobs) as pool, self._ended_by_errors():
+
+            def push(label: str, outcome: ImageOutcome) -> ImageOutcome:
+                outcome = images[label].push(outcome)
+                if not self.children.ended:
+                    records.note(outcome)
+                return outcome
 
             def build(label: str) -> ImageOutcome:
                 outcome = images[label].build()
                 records.note(outcome)
                 if outcome.state.good and request.push:
-                    self.pushes[label] = pool.submit(copy_context().run, images[label].push, outcome)
+                    self.pushes[label] = pool.submit(copy_context().run, push, label, outcome)
                 return outcome
 
             outcomes = Execution(
@@ -191,11 +198,21 @@ class _Run:
             remove_pushed(self.engine.store, tuple(order))
         return ImagesResult(
             plan=planned,
-            outcomes=tuple(outcomes[label] for label in sorted(outcomes)),
+            outcomes=tuple(records.complete(outcomes[label]) for label in sorted(outcomes)),
             started=self.started,
             seconds=time.monotonic() - self.begin,
             records=tuple(dict.fromkeys(written)),
         )
+
+    @contextmanager
+    def _ended_by_errors(self) -> Iterator[None]:
+        """End what is built and pushed when the block does not end well, as by a signal."""
+        try:
+            yield
+        except BaseException:
+            self.stop.set()
+            self.children.end()
+            raise
 
     def _timestamp(self) -> int:
         epoch = self.request.source_date_epoch
