@@ -13,6 +13,7 @@ from weakref import WeakSet
 
 import attrs
 
+from stxbuildah.engine.leftover import killed_after
 from stxbuildah.engine.process import Child, ends_within, signal_group
 from stxbuildah.errors import InterruptedByUserError
 
@@ -57,7 +58,8 @@ class Children:
     def end(self, grace: float = 20.0) -> None:
         """End all that run, with what they have started themselves; from now on no more is started.
 
-        Only the leaders are asked to end: buildah then ends its container, which is in no group of ours.
+        Only the leaders are asked to end: buildah then ends its container, which is in no group of ours. What has not
+        gone by the end of their time is killed, in containers too.
 
         Args:
             grace: seconds that they have to go by themselves.
@@ -65,9 +67,10 @@ class Children:
         with self._lock:
             self._ended = True
             living = [child for child in self._living if child.poll() is None]
-        for child in living:
-            child.terminate()
-        until = time.monotonic() + grace
-        for child in living:
-            if not ends_within(child, max(0.0, until - time.monotonic())):
-                signal_group(child, signal.SIGKILL)
+        with killed_after([child.pid for child in living]):
+            for child in living:
+                child.terminate()
+            until = time.monotonic() + grace
+            late = [child for child in living if not ends_within(child, max(0.0, until - time.monotonic()))]
+        for child in late:
+            signal_group(child, signal.SIGKILL)

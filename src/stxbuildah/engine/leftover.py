@@ -5,7 +5,8 @@ import os
 import select
 import signal
 import time
-from contextlib import ExitStack, suppress
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import attrs
@@ -47,6 +48,24 @@ def end_programs(mark: str, *, grace: float = 0.0) -> None:
                 os.killpg(group, signal.SIGKILL)
 
 
+@contextmanager
+def killed_after(numbers: Collection[int]) -> Iterator[None]:
+    """Kill, after a block that ends programs, what is left of them and of all that descended from them before or in it.
+
+    What they have started may be in groups and namespaces of its own, and is nobody's child once they have ended.
+
+    Args:
+        numbers: the programs' process numbers.
+    """
+    with ExitStack() as stack:
+        before = _with_descendants(set(numbers), _processes())
+        handles = [handle for number in before if (handle := _opened(number, stack)) is not None]
+        yield
+        born = _with_descendants(before, _processes()) - before
+        handles += [handle for number in born if (handle := _opened(number, stack)) is not None]
+        _send(handles, signal.SIGKILL)
+
+
 def _family(mark: str) -> tuple[set[int], set[int]]:
     """Give the processes that can be asked to end for a mark, and all of the mark with what descends from them.
 
@@ -56,11 +75,15 @@ def _family(mark: str) -> tuple[set[int], set[int]]:
     builds = {process.number for process in processes if _is_buildah_of(process, mark)}
     others = {process.number for process in processes if _has_variable(process.number, mark)} - builds
     tops = {process.number for process in processes if process.number in builds and process.parent not in builds}
-    family, count = builds | others, -1
+    return tops | others, _with_descendants(builds | others, processes)
+
+
+def _with_descendants(numbers: set[int], processes: list[_Process]) -> set[int]:
+    family, count = set(numbers), -1
     while len(family) != count:
         count = len(family)
         family |= {process.number for process in processes if process.parent in family}
-    return tops | others, family
+    return family
 
 
 def _opened(number: int, stack: ExitStack) -> int | None:

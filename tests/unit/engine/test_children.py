@@ -55,6 +55,21 @@ def test_one_that_does_not_go_is_killed() -> None:
     assert isinstance(running.answer(), InterruptedByUserError)
 
 
+def test_what_has_left_the_group_of_one_that_does_not_go_is_killed_too(tmp_path: Path) -> None:
+    # As a container is: in a session of its own, with a parent that nothing ends but SIGKILL.
+    number = tmp_path / "number"
+    contained = f"setsid sh -c 'echo $$ > {number}; exec sleep 1000'"
+    awaited = f"while [ ! -s {number} ]; do sleep 0.01; done"
+    script = f"trap '' TERM; {contained} & {awaited}; echo begun >&2; while :; do sleep 1; done"
+    children = Children()
+    running = Running(["sh", "-c", script], children=children)
+    children.end(grace=0.1)
+    assert isinstance(running.answer(), InterruptedByUserError)
+    # It is nobody's child any more; whoever takes such over may not have waited for it yet.
+    status = Path(f"/proc/{number.read_text().strip()}/stat")
+    assert not status.exists() or status.read_text().rpartition(")")[2].split()[0] == "Z"
+
+
 def test_nothing_more_is_started_but_what_cleans_up() -> None:
     children = Children()
     children.end()

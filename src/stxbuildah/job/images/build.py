@@ -6,6 +6,7 @@ from stxbuildah.job.images import docker, loci, postbuild, script
 from stxbuildah.job.images.container import FinishedImage, ImageContainer
 from stxbuildah.job.images.inputs import common_inputs, written_inputs
 from stxbuildah.job.images.work import ImageWork, RawImage
+from stxbuildah.layer.append import rfc3339
 from stxbuildah.layer.updates import OCI_BASE_DIGEST, OCI_BASE_NAME
 from stxbuildah.model.imagebuild import Builder
 from stxbuildah.model.imagesrun import INPUTS_LABEL
@@ -36,19 +37,20 @@ def build_image(work: ImageWork, inputs: dict[str, str]) -> FinishedImage:
         StxbError: it cannot be built.
     """
     directives = work.image.directives
-    labels = {INPUTS_LABEL: written_inputs(inputs)}
+    facts = {INPUTS_LABEL: written_inputs(inputs), "org.opencontainers.image.created": rfc3339(work.timestamp)}
     created_by = f"{CREATED_BY}{directives.label}"
     if directives.builder is Builder.LOCI:
         base = work.base
-        labels |= {OCI_BASE_NAME: str(base.reference), OCI_BASE_DIGEST: base.digest}
+        facts |= {OCI_BASE_NAME: str(base.reference), OCI_BASE_DIGEST: base.digest}
         with ImageContainer.opened(work, base) as container:
             loci.provision(container)
             postbuild.post_build(container)
-            return container.finish(work.image.names.build, labels=labels, created_by=created_by)
-    raw = script.build_script(work) if directives.builder is Builder.SCRIPT else docker.build_docker(work)
+            return container.finish(work.image.names.build, labels=facts, created_by=created_by)
+    # An image that has its labels from the start, and no layer to come, is there when it is built.
+    raw = script.build_script(work) if directives.builder is Builder.SCRIPT else docker.build_docker(work, facts)
     with ImageContainer.opened(work, _stored(work, raw)) as container:
         postbuild.post_build(container)
-        return container.finish(work.image.names.build, labels=labels, created_by=created_by)
+        return container.finish(work.image.names.build, labels=facts, created_by=created_by)
 
 
 def _stored(work: ImageWork, raw: RawImage) -> StoredImage:

@@ -3,6 +3,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import attrs
 
@@ -12,17 +13,20 @@ from stxbuildah.engine.session import WorkingContainer
 from stxbuildah.engine.tree import ContainerTree
 from stxbuildah.errors import BuildError
 from stxbuildah.job.image import declared_volumes, image_tree, path_variable
+from stxbuildah.job.images.inputs import labels_of
 from stxbuildah.job.images.work import ImageWork
 from stxbuildah.job.inspect import installed
 from stxbuildah.job.sessionmounts import check_mountable, find_shell, mount_point, session_variables, standard_mounts
 from stxbuildah.job.startable import startable_image
-from stxbuildah.layer.append import append_layer, rfc3339, with_settings
+from stxbuildah.layer.append import append_layer, with_settings
 from stxbuildah.layer.documents import Json
+from stxbuildah.layer.filechanges import file_changes
 from stxbuildah.layer.inventory import take_inventory
 from stxbuildah.layer.layout import write_layout
 from stxbuildah.layer.overlaid import OverlaidTree
 from stxbuildah.layer.tar import write_layer
 from stxbuildah.layer.thin import thin
+from stxbuildah.model.image import ImageDocuments
 from stxbuildah.model.layer import Change, LayerContent, LayerEntry
 from stxbuildah.model.packages import PackageLists
 from stxbuildah.model.reference import ImageReference
@@ -57,6 +61,7 @@ class ImageContainer:
         image_tree: that image's files, untouched.
         mount_points: paths where something is mounted, which no layer may hold; whoever mounts more adds its own.
         settings: keys of the configuration's ``config`` to set, as ``{"Env": [...]}``; None removes one.
+        leftovers: paths of the image that are not to be in the new one, though a layer usually leaves such alone.
     """
 
     work: ImageWork
@@ -64,6 +69,7 @@ class ImageContainer:
     image_tree: FileTree
     mount_points: list[str]
     settings: dict[str, Json] = attrs.field(factory=dict)
+    leftovers: list[str] = attrs.field(factory=list)
     _stack: ExitStack
     _container: WorkingContainer | None = None
     _volumes: tuple[str, ...] = ()
@@ -181,39 +187,51 @@ class ImageContainer:
             yield self._content()
             return
         with self._container.tree(comparable=True) as tree:
-            yield thin(tree.changes(), mount_points=self.mount_points, base=self.image_tree, keep_bytecode=False)
+            made = thin(tree.changes(), mount_points=self.mount_points, base=self.image_tree, keep_bytecode=False)
+            gone = file_changes(self.image_tree, dict.fromkeys(self.leftovers))
+            entries = {(entry.path, entry.change is Change.OPAQUE): entry for entry in (*gone.entries, *made.entries)}
+            yield LayerContent(tuple(entries[key] for key in sorted(entries)))
 
     def finish(self, name: ImageReference, *, labels: Mapping[str, str], created_by: str) -> FinishedImage:
         """Make an image: one more layer on the one that all began with, none where no file changed.
 
         Args:
             name: its name in the local store.
-            labels: labels to add or replace.
+            labels: labels to add or replace; annotations, too, where the image's format has them.
             created_by: the history's word for what made the layer.
 
         Raises:
             StxbError: the layer cannot be written, or the store not take it.
         """
-        folder, timestamp = self.work.folder, self.work.timestamp
-        facts = {**labels, "org.opencontainers.image.created": rfc3339(timestamp)}
-        blobs = {}
         with self._changes() as content:
-            if content.entries:
-                self.work.tell("writing the layer")
-                compression = self.work.request.compression
-                blob = write_layer(content, folder / "layer", timestamp=timestamp, compression=compression)
-                blobs[blob.digest] = folder / "layer"
-                documents = append_layer(
-                    self.image.documents, blob, timestamp=timestamp, created_by=created_by,
-                    comment=f"stxbuildah {__version__}", labels=facts, annotations=facts, config_changes=self.settings,
-                )  # fmt: skip
-            else:
-                documents = with_settings(
-                    self.image.documents, labels=facts, annotations=facts, config_changes=self.settings
-                )
+            documents, blobs = self._documents(content, labels, created_by)
             made = StoredImage(reference=name, documents=documents)
             files = OverlaidTree(self.image_tree, content)
             packages = installed(files, take_inventory(files, path_variable(made)))
         self.work.tell("storing the image")
-        self.work.engine.store.import_image(write_layout(folder / "image", documents, blobs), name)
+        store = self.work.engine.store
+        if documents == self.image.documents:
+            store.tag(self.image.reference, name)
+        else:
+            store.import_image(write_layout(self.work.folder / "image", documents, blobs), name)
         return FinishedImage(image=made, packages=packages)
+
+    def _documents(
+        self, content: LayerContent, labels: Mapping[str, str], created_by: str
+    ) -> tuple[ImageDocuments, dict[str, Path]]:
+        """Give the new image's documents, and the file of its layer by digest where it has one."""
+        if not content.entries:
+            if not self.settings and labels.items() <= labels_of(self.image).items():
+                return self.image.documents, {}
+            documents = with_settings(
+                self.image.documents, labels=labels, annotations=labels, config_changes=self.settings
+            )
+            return documents, {}
+        self.work.tell("writing the layer")
+        file, compression = self.work.folder / "layer", self.work.request.compression
+        blob = write_layer(content, file, timestamp=self.work.timestamp, compression=compression)
+        documents = append_layer(
+            self.image.documents, blob, timestamp=self.work.timestamp, created_by=created_by,
+            comment=f"stxbuildah {__version__}", labels=labels, annotations=labels, config_changes=self.settings,
+        )  # fmt: skip
+        return documents, {blob.digest: file}

@@ -38,14 +38,22 @@ def written_inputs(inputs: Mapping[str, str]) -> str:
     return json.dumps(dict(sorted(inputs.items())), separators=(",", ":"))
 
 
-def recorded_inputs(image: StoredImage) -> dict[str, str]:
-    """Give the digests of the inputs that an image was built of; none when it does not say."""
+def labels_of(image: StoredImage) -> dict[str, str]:
+    """Give the labels of an image; none when its configuration cannot be read."""
     try:
         config = parsed(image.documents.config, "configuration")
         settings = as_object(config.get("config") or {}, "config of the configuration")
         labels = as_object(settings.get("Labels") or {}, "labels of the configuration")
-        found = json.loads(str(labels.get(INPUTS_LABEL) or "{}"))
-    except (InputError, ValueError):
+    except InputError:
+        return {}
+    return {name: value for name, value in labels.items() if isinstance(value, str)}
+
+
+def recorded_inputs(image: StoredImage) -> dict[str, str]:
+    """Give the digests of the inputs that an image was built of; none when it does not say."""
+    try:
+        found = json.loads(labels_of(image).get(INPUTS_LABEL) or "{}")
+    except ValueError:
         return {}
     return {str(key): str(value) for key, value in found.items()} if isinstance(found, dict) else {}
 

@@ -7,7 +7,7 @@ wheels are mounted read-only, account files and package lists are computed; the 
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -52,11 +52,12 @@ from stxbuildah.layer.inventory import take_inventory
 from stxbuildah.layer.rpmdb import read_rpm_database
 from stxbuildah.model.imagebuild import LociBuild
 from stxbuildah.model.inventory import Inventory
-from stxbuildah.model.tree import FileTree
+from stxbuildah.model.tree import FileTree, Kind
 
 # Raised when the same inputs give another image by a change of this module's.
 _REVISION = "1"
 _PYTHON3 = "python3"
+_TEMPORARY = "/tmp"  # noqa: S108 # a path of the image
 
 
 def inputs(work: ImageWork) -> dict[str, str]:
@@ -172,6 +173,7 @@ class _Provision:
         with self.container.tree() as tree:
             tree.apply(final_content(tree, path, self.consoles), work.timestamp)
         self.container.settings["Env"] = _with_path(self.container, path)
+        self.container.leftovers += _leftovers(self.facts.tree)
 
     def _packages(self) -> tuple[list[str], list[str]]:
         """Give the packages that the image is to have, and those that only its build needs; none that it has."""
@@ -304,6 +306,14 @@ def _with_options(argv: tuple[str, ...], options: Sequence[str]) -> tuple[str, .
         return argv
     place = argv.index("install")
     return (*argv[:place], *options, *argv[place:])
+
+
+def _leftovers(tree: FileTree) -> Iterator[str]:
+    """Give what the base image may have and LOCI's last step takes away: a machine's name, caches, temporary files."""
+    yield from ("/etc/machine-id", "/root/.cache")
+    folder = tree.lstat(_TEMPORARY)
+    if folder is not None and folder.kind is Kind.DIRECTORY:
+        yield from (f"{_TEMPORARY}/{name}" for name in tree.scandir(_TEMPORARY))
 
 
 def _with_path(container: ImageContainer, path: str) -> list[Json]:
