@@ -39,6 +39,7 @@ _CHUNK = 1 << 16
 # To start Python in a container, on a machine that has a lot to do.
 _PATIENCE = 120.0
 _KILLED = 137
+_END_SECONDS = 10.0
 
 
 @attrs.frozen(kw_only=True)
@@ -166,7 +167,10 @@ class Benches:
             if bench.answer() != _READY:
                 raise _unfit(container)
             connection.settimeout(None)
-            bench.closing = stack.pop_all()
+            follower = threading.Thread(target=_follow, args=(container,), daemon=True)
+            follower.start()
+            bench.closing.callback(follower.join, _END_SECONDS)
+            bench.closing.push(stack.pop_all())
         return bench
 
 
@@ -272,6 +276,13 @@ def _listening(folder: Path) -> Iterator[socket.socket]:
                 (folder / _SOCKET).unlink()
     finally:
         os.close(handle)
+
+
+def _follow(container: RunningContainer) -> None:
+    """Read what the first process writes, to the container's end: podman's service ends when nobody is connected."""
+    with contextlib.suppress(Exception):
+        for line in container.lines():
+            log.debug("wheels.bench.line", line=line)
 
 
 def _accepted(listener: socket.socket, container: RunningContainer) -> socket.socket:
