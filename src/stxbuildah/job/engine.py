@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The engine as one job uses it: programs, store and folders, set up by what this host can do."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,9 +40,15 @@ class Engine(Value):
     store: Store
     folders: Folders
 
-    def with_runner(self, runner: Runner) -> "Engine":
-        """Give the same engine whose programs are run by another runner."""
-        return attrs.evolve(self, runner=runner, store=attrs.evolve(self.store, runner=runner))
+    def with_runner(self, runner: Runner, stop: threading.Event | None = None) -> "Engine":
+        """Give the same engine whose programs are run by another runner.
+
+        Args:
+            runner: runs them.
+            stop: ends pauses between attempts when it is set; None for what ended them before.
+        """
+        store = attrs.evolve(self.store, runner=runner, stop=stop or self.store.stop)
+        return attrs.evolve(self, runner=runner, store=store)
 
 
 @attrs.frozen(kw_only=True)

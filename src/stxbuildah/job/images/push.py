@@ -2,6 +2,7 @@
 """Pushing images that were built: at the end of their build, or later by ``stxb images push``."""
 
 import os
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ from stxbuildah import log
 from stxbuildah.engine.children import Children
 from stxbuildah.engine.execute import Execution
 from stxbuildah.engine.store import Store
-from stxbuildah.errors import InputError, Problem, ProblemsError, StxbError
+from stxbuildah.errors import InputError, InterruptedByUserError, Problem, ProblemsError, StxbError
 from stxbuildah.job.engine import opened_engine
 from stxbuildah.job.images.records import Records
 from stxbuildah.model.imagesrun import (
@@ -39,6 +40,9 @@ def push_image(store: Store, outcome: ImageOutcome, earlier: ImageOutcome | None
 
     Returns:
         The outcome with the names that it has now; with the error when one could not be pushed.
+
+    Raises:
+        InterruptedByUserError: the run was ended.
     """
     begin = time.monotonic()
     pushed = list(outcome.pushed)
@@ -52,6 +56,8 @@ def push_image(store: Store, outcome: ImageOutcome, earlier: ImageOutcome | None
                 pushed.append((full, known[full]))
             elif full not in there:
                 pushed.append((full, _pushed(store, outcome, full)))
+    except InterruptedByUserError:
+        raise
     except StxbError as error:
         state, failure = ImageState.PUSH_FAILED, error
     outcome = attrs.evolve(
@@ -89,10 +95,9 @@ def run(request: PushRequest, follow: Callable[[ImageProgress], None]) -> Images
     records = Records.opened(request.records)
     chosen = {outcome.label: outcome for outcome in _chosen(request, records.outcomes)}
     with opened_engine(request.host, request.access, request.retry) as engine:
-        children = Children()
-        pushing = _Pushing(
-            engine.with_runner(attrs.evolve(engine.runner, children=children)).store, chosen, records, follow
-        )
+        children, stop = Children(), threading.Event()
+        together = engine.with_runner(attrs.evolve(engine.runner, children=children), stop)
+        pushing = _Pushing(together.store, chosen, records, follow)
         outcomes = Execution(
             parents=dict.fromkeys(chosen, frozenset[str]()),
             run=pushing.push,
@@ -100,6 +105,7 @@ def run(request: PushRequest, follow: Callable[[ImageProgress], None]) -> Images
             left_out=lambda label, _: chosen[label],
             refused=lambda label, _: chosen[label],
             jobs=request.jobs or len(os.sched_getaffinity(0)),
+            stop=stop,
             end_running=children.end,
         ).carry_out()
         if request.clean:

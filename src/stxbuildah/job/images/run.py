@@ -122,10 +122,10 @@ def run(request: ImagesRequest, follow: Follow) -> ImagesResult:
         opened_engine(request.host, request.access, request.retry) as engine,
         work_folder(engine.folders, keep=request.keep) as folder,
     ):
-        children = Children()
-        together = engine.with_runner(attrs.evolve(engine.runner, children=children))
+        children, stop = Children(), threading.Event()
+        together = engine.with_runner(attrs.evolve(engine.runner, children=children), stop)
         try:
-            result = _Run(request, planned, together, folder, follow, children).carry_out()
+            result = _Run(request, planned, together, folder, follow, children, stop).carry_out()
         finally:
             remove_temporary_images(engine.store, folder)
     if request.report is None:
@@ -144,7 +144,7 @@ class _Run:
     folder: Path
     follow: Follow
     children: Children
-    stop: threading.Event = attrs.field(factory=threading.Event)
+    stop: threading.Event
     started: float = attrs.field(factory=time.time)
     begin: float = attrs.field(factory=time.monotonic)
     finished: dict[str, StoredImage] = attrs.field(factory=dict)
