@@ -21,13 +21,15 @@ def digest_of_values(*values: str) -> str:
 
 
 def common_inputs(work: ImageWork) -> dict[str, str]:
-    """Give the digests of what every image is made of: its directives, the images it is built from, the settings."""
+    """Give the digests of what every image is made of: its directives, the images it is built from, the settings.
+
+    Its time of creation (SOURCE_DATE_EPOCH) is no reason to build it again.
+    """
     from stxbuildah.job.imagescan import read_directives_file
 
     keys = read_directives_file(work.image.directives.file).keys
-    settings = [_REVISION, work.request.compression.value, str(work.request.source_date_epoch)]
     inputs = {"directives": digest_of_values(*(text for pair in keys for text in pair))}
-    inputs["settings"] = digest_of_values(*settings)
+    inputs["settings"] = digest_of_values(_REVISION, work.request.compression.value)
     for label, image in work.parents.items():
         inputs[f"image {label}"] = f"sha256:{image.image_id}"
     return inputs
