@@ -17,7 +17,7 @@ _ZSTD_LEVEL = 3
 
 
 def packed(chunks: Iterable[bytes], packing: Packing, *, threads: int) -> Iterator[bytes]:
-    """Give a stream compressed; the same stream always gives the same bytes.
+    """Give a stream compressed.
 
     Args:
         chunks: the stream in pieces of any size.
