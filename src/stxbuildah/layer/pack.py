@@ -9,15 +9,15 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
+from stxbuildah.layer.deflate import gzip_compressor
 from stxbuildah.model.transfer import Packing
 
 _BLOCK = 2**20
-_GZIP_LEVEL = 2
 _ZSTD_LEVEL = 3
 
 
 def packed(chunks: Iterable[bytes], packing: Packing, *, threads: int) -> Iterator[bytes]:
-    """Give a stream compressed.
+    """Give a stream compressed; the same stream always gives the same bytes.
 
     Args:
         chunks: the stream in pieces of any size.
@@ -44,17 +44,20 @@ def _blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _gzipped(blocks: Iterable[bytes], threads: int) -> Iterator[bytes]:
-    from isal import igzip
-
     waiting: deque[Future[bytes]] = deque()
     with ThreadPoolExecutor(threads) as pool:
         for block in blocks:
-            waiting.append(pool.submit(igzip.compress, block, _GZIP_LEVEL, mtime=0))
+            waiting.append(pool.submit(_gzip_member, block))
             # Enough for all threads, and no more of the stream in memory than that.
             if len(waiting) > 2 * threads:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+
+
+def _gzip_member(block: bytes) -> bytes:
+    compressor = gzip_compressor()
+    return compressor.compress(block) + compressor.flush()
 
 
 def _zstd(chunks: Iterable[bytes], threads: int) -> Iterator[bytes]:

@@ -10,12 +10,13 @@ blob's digest is only as stable as the library, while the diff ID depends on the
 import hashlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
 import attrs
 
 from stxbuildah.errors import BuildError, InputError
 from stxbuildah.layer.atomic import written_beside
+from stxbuildah.layer.deflate import Compressor, gzip_compressor
 from stxbuildah.layer.tarheader import BLOCK, Member, member_header, padding
 from stxbuildah.model.layer import Change, Compression, LayerBlob, LayerContent, LayerEntry
 
@@ -24,8 +25,6 @@ OPAQUE_NAME = ".wh..wh..opq"
 # What containers/storage itself writes for a whiteout.
 _WHITEOUT_MODE = 0o600
 _CHUNK = 256 * 1024
-_GZIP_LEVEL = 2
-_GZIP_WINDOW = 31  # deflate's largest window, plus 16 for a gzip header with time 0 and no name
 _ZSTD_LEVEL = 3
 _TYPES = {
     Change.FILE: b"0",
@@ -35,12 +34,6 @@ _TYPES = {
     Change.WHITEOUT: b"0",
     Change.OPAQUE: b"0",
 }
-
-
-class _Compressor(Protocol):
-    def compress(self, data: bytes, /) -> bytes: ...
-
-    def flush(self) -> bytes: ...
 
 
 def write_layer(
@@ -84,7 +77,7 @@ def write_layer(
 class _Sink:
     """Hashes, compresses and writes what it is given, in pieces worth a call."""
 
-    def __init__(self, stream: BinaryIO, compressor: _Compressor) -> None:
+    def __init__(self, stream: BinaryIO, compressor: Compressor) -> None:
         self._stream = stream
         self._compressor = compressor
         self._pending: list[bytes] = []
@@ -118,12 +111,10 @@ class _Sink:
         self._stream.write(packed)
 
 
-def _compressor(compression: Compression) -> _Compressor:
+def _compressor(compression: Compression) -> Compressor:
     match compression:
         case Compression.GZIP:
-            from isal import isal_zlib
-
-            return isal_zlib.compressobj(_GZIP_LEVEL, isal_zlib.DEFLATED, _GZIP_WINDOW)
+            return gzip_compressor()
         case Compression.ZSTD:
             import zstandard
 

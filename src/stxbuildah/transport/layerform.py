@@ -3,6 +3,7 @@
 
 from collections.abc import Iterable, Iterator
 
+from stxbuildah.layer.deflate import gzip_compressor
 from stxbuildah.model.descriptor import Descriptor
 
 DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
@@ -31,8 +32,6 @@ _MAXIMUM_RATIO = 200
 _RATIO_MATTERS_FROM = 1024**3
 _MAXIMUM_UNPACKED = 256 * 1024**3
 # The same as layer/tar.py: ISA-L's gzip at its second level, deflate's largest window.
-_GZIP_LEVEL = 2
-_GZIP_WINDOW = 31
 
 
 def is_layer(media_type: str) -> bool:
@@ -69,9 +68,7 @@ def unpacked_limit(packed: int) -> int:
 
 def gzipped(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """Compress a layer as it passes by."""
-    from isal import isal_zlib
-
-    compressor = isal_zlib.compressobj(_GZIP_LEVEL, isal_zlib.DEFLATED, _GZIP_WINDOW)
+    compressor = gzip_compressor()
     for chunk in chunks:
         if packed := compressor.compress(chunk):
             yield packed
