@@ -10,14 +10,14 @@ import attrs
 
 from stxbuildah.layer.destination import InstalledFile
 from stxbuildah.layer.installed_files import FileEdit, emptied_directories
+from stxbuildah.layer.parents import folders_above, parent_entries
 from stxbuildah.layer.paths import base_name, parent
 from stxbuildah.layer.removal import Removal
 from stxbuildah.model.inventory import PythonEnvironment
 from stxbuildah.model.layer import Change, LayerContent, LayerEntry
-from stxbuildah.model.tree import FileTree, Kind
+from stxbuildah.model.tree import FileTree
 from stxbuildah.model.value import Value
 
-_FOLDER_MODE = 0o755
 _COMPILED = re.compile(r"(?P<module>[^/]+?)\.(?:cpython|pypy)-?\d+(?:\.opt-\w+)?\.pyc")
 
 
@@ -69,46 +69,23 @@ def assemble(
             entries[edit.path] = _edited(tree, edit, edit.content)
     for path in _topmost(tree, environment, gone, added.keys()):
         entries[path] = LayerEntry(path=path, change=Change.WHITEOUT)
-    entries.update((folder.path, folder) for folder in _parents(tree, _folders(entries)))
+    entries.update((folder.path, folder) for folder in parent_entries(tree, folders_above(entries)))
     return tuple(entries[path] for path in sorted(entries))
 
 
 def _topmost(tree: FileTree, environment: PythonEnvironment, gone: set[str], added: Iterable[str]) -> Iterator[str]:
     """Give the paths to white out so that all of ``gone`` goes, and folders that nothing is left in."""
     coming = set(added)
-    needed = set(_folders(coming))
+    needed = folders_above(coming)
     emptied = set(emptied_directories(tree, environment, gone)) - needed
     # A file that goes may become a folder, and one that comes may take a folder's place: neither needs a whiteout.
     for path in (gone - needed) | (emptied - coming):
-        if not any(folder in emptied for folder in _folders([path])):
+        if not any(folder in emptied for folder in folders_above([path])):
             yield path
-
-
-def _folders(paths: Iterable[str]) -> set[str]:
-    """Give every folder above some paths, the root left out."""
-    found: set[str] = set()
-    for path in paths:
-        folder = parent(path)
-        while folder != "/" and folder not in found:
-            found.add(folder)
-            folder = parent(folder)
-    return found
 
 
 def _file(path: str, file: InstalledFile) -> LayerEntry:
     return LayerEntry(path=path, change=Change.FILE, mode=file.mode, size=file.size, opener=file.opener)
-
-
-def _parents(tree: FileTree, folders: set[str]) -> Iterator[LayerEntry]:
-    """Give the entries of folders, which include all that are above each of them."""
-    new: set[str] = set()
-    for path in sorted(folders):
-        present = None if parent(path) in new else tree.lstat(path)
-        if present is None or present.kind is not Kind.DIRECTORY:
-            new.add(path)
-            yield LayerEntry(path=path, change=Change.DIRECTORY, mode=_FOLDER_MODE)
-        else:
-            yield LayerEntry(path=path, change=Change.DIRECTORY, mode=present.mode, uid=present.uid, gid=present.gid)
 
 
 def _edited(tree: FileTree, edit: FileEdit, content: bytes) -> LayerEntry:

@@ -14,6 +14,7 @@ from functools import partial
 
 from stxbuildah.layer.debdepends import read_dependencies
 from stxbuildah.layer.dpkg import files_of_package
+from stxbuildah.layer.parents import with_parents
 from stxbuildah.layer.paths import base_name, normalize, parent, real_parent
 from stxbuildah.model.layer import Change, LayerContent, LayerEntry
 from stxbuildah.model.tree import Entry, FileTree, Kind
@@ -92,13 +93,7 @@ def purge_content(tree: FileTree, packages: Collection[str]) -> LayerContent:
     if status is not None:
         left = [paragraph for paragraph in _paragraphs(tree) if _name(paragraph) not in packages]
         entries[_STATUS] = _file(_STATUS, status, b"\n\n".join(left))
-    for folder in _folders_above(entries):
-        found = tree.lstat(folder)
-        if found is not None:
-            entries[folder] = LayerEntry(
-                path=folder, change=Change.DIRECTORY, mode=found.mode, uid=found.uid, gid=found.gid
-            )
-    return LayerContent(tuple(entries[path] for path in sorted(entries)))
+    return with_parents(tree, entries.values())
 
 
 def have_same_effect(one: LayerContent, other: LayerContent) -> bool:
@@ -157,16 +152,6 @@ def _file(path: str, entry: Entry, data: bytes) -> LayerEntry:
         path=path, change=Change.FILE, mode=entry.mode, uid=entry.uid, gid=entry.gid, size=len(data),
         opener=partial(io.BytesIO, data),
     )  # fmt: skip
-
-
-def _folders_above(paths: Iterable[str]) -> set[str]:
-    found: set[str] = set()
-    for path in paths:
-        folder = parent(path)
-        while folder != "/" and folder not in found:
-            found.add(folder)
-            folder = parent(folder)
-    return found
 
 
 def _digest(tree: FileTree, path: str) -> str:

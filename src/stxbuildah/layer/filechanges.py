@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from stxbuildah.errors import BuildError
-from stxbuildah.layer.paths import parent
+from stxbuildah.layer.parents import folders_above, with_parents
 from stxbuildah.model.layer import Change, LayerContent, LayerEntry
 from stxbuildah.model.tree import FileTree, Kind
 
@@ -30,15 +30,8 @@ def file_changes(tree: FileTree, files: Mapping[str, bytes | None]) -> LayerCont
         else:
             opener = partial(io.BytesIO, content)
             entries[path] = LayerEntry(path=path, change=Change.FILE, mode=0o644, size=len(content), opener=opener)
-        while (path := parent(path)) != "/" and path not in entries:
-            entries[path] = _folder(tree, path)
-    return LayerContent(tuple(entries[path] for path in sorted(entries)))
-
-
-def _folder(tree: FileTree, path: str) -> LayerEntry:
-    found = tree.lstat(path)
-    if found is None:
-        return LayerEntry(path=path, change=Change.DIRECTORY, mode=0o755)
-    if found.kind is not Kind.DIRECTORY:
-        raise BuildError(f"the image's {path} is a {found.kind.value} and no folder")
-    return LayerEntry(path=path, change=Change.DIRECTORY, mode=found.mode, uid=found.uid, gid=found.gid)
+    for folder in sorted(folders_above(entries)):
+        found = tree.lstat(folder)
+        if found is not None and found.kind is not Kind.DIRECTORY:
+            raise BuildError(f"the image's {folder} is a {found.kind.value} and no folder")
+    return with_parents(tree, entries.values())

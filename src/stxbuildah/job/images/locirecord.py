@@ -15,10 +15,11 @@ from stxbuildah.job.inspect import installed
 from stxbuildah.layer.debdepends import APT_STATES
 from stxbuildah.layer.dpkg import dpkg_packages
 from stxbuildah.layer.inventory import take_inventory
-from stxbuildah.layer.paths import is_below, parent, read_file
+from stxbuildah.layer.parents import with_parents
+from stxbuildah.layer.paths import is_below, read_file
 from stxbuildah.layer.requirements import freeze
 from stxbuildah.model.layer import Change, LayerContent, LayerEntry
-from stxbuildah.model.tree import FileTree, Kind
+from stxbuildah.model.tree import FileTree
 
 INFORMATION = "/etc/image_info"
 _SETTINGS = f"{ENVIRONMENT}/pyvenv.cfg"
@@ -89,23 +90,6 @@ def folder_entries(folder: Path, path: str) -> Iterator[LayerEntry]:
             yield LayerEntry(
                 path=target, change=Change.FILE, mode=mode, size=status.st_size, opener=partial(_opened, place)
             )
-
-
-def with_parents(tree: FileTree, entries: Iterable[LayerEntry]) -> LayerContent:
-    """Give a layer of some entries and the folders above them, which have the modes that the image has."""
-    found = {entry.path: entry for entry in entries}
-    for path in list(found):
-        folder = parent(path)
-        while folder != "/" and folder not in found:
-            entry = tree.lstat(folder)
-            if entry is None or entry.kind is not Kind.DIRECTORY:
-                found[folder] = LayerEntry(path=folder, change=Change.DIRECTORY, mode=0o755)
-            else:
-                found[folder] = LayerEntry(
-                    path=folder, change=Change.DIRECTORY, mode=entry.mode, uid=entry.uid, gid=entry.gid
-                )
-            folder = parent(folder)
-    return LayerContent(tuple(found[path] for path in sorted(found)))
 
 
 def _old_settings(tree: FileTree) -> list[str]:

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from stxbuildah.errors import BuildError
-from stxbuildah.job.images.locirecord import final_content, folder_entries, with_parents
+from stxbuildah.job.images.locirecord import final_content, folder_entries
 from stxbuildah.layer.memory import MemoryTree
+from stxbuildah.layer.parents import with_parents
 from stxbuildah.model.layer import Change, LayerEntry
 from stxbuildah.model.tree import Entry, Kind
 
