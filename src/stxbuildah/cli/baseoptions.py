@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
-from stxbuildah.cli import options
+from stxbuildah.cli import columns, options
 from stxbuildah.model.layer import Compression
 from stxbuildah.model.update import PullPolicy
 
@@ -180,12 +180,5 @@ def image_options(function: Decorated) -> Decorated:
             help="Compression of the layer.",
         ),
         click.option("--digestfile", type=options.FILE, metavar="FILE", help="Write the image's digest to a file."),
-        click.option(
-            "--format",
-            "output_format",
-            type=click.Choice(["text", "json"]),
-            default="text",
-            show_default=True,
-            help="Form of the result on standard output.",
-        ),
+        columns.RESULT_FORMAT,
     )(function)

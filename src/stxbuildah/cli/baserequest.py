@@ -36,10 +36,10 @@ def make_request(given: dict[str, Any]) -> BaseRequest:
             from_image=given["from_image"], pull=PullPolicy(given["pull"]) if given["pull"] else None,
             build_ca_bundle=given["build_ca_bundle"],
             repositories=given["repositories"], local=given["local"], publish_url=given["repomgr_publish_url"],
-            templates=given["templates"], build_layers=_words(given["build_layers"]),
+            templates=given["templates"], build_layers=options.names(given["build_layers"]),
             private=given["private_repos"] or not given["publish_repos"],
             mirror=given["mirror"], security_mirror=given["security_mirror"],
-            packages=_words(given["packages"]) if given["packages"] else None, minimal=given["minimal"],
+            packages=options.names(given["packages"]) if given["packages"] else None, minimal=given["minimal"],
         ),
         config_file=given["config_file"],
         config_folder=Path(checkout, "build-tools", "build-docker-images") if checkout else Path(),
@@ -57,10 +57,6 @@ def make_request(given: dict[str, Any]) -> BaseRequest:
         labels=options.key_values(given["labels"], "--label"),
         source_date_epoch=options.source_date_epoch(),
     )  # fmt: skip
-
-
-def _words(texts: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(name for text in texts for name in text.replace(",", " ").split())
 
 
 def _variables(given: dict[str, Any]) -> BuildVariables:

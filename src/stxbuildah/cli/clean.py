@@ -31,7 +31,6 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     """
     from stxbuildah import jobs
     from stxbuildah.model.clean import CleanRequest
-    from stxbuildah.model.update import HostOptions
 
     if given["all_caches"] and given["no_caches"]:
         raise click.UsageError("--all-caches and --no-caches exclude each other")
@@ -40,7 +39,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
             unused_days=0 if given["all_caches"] else given["unused_for"],
             caches=not given["no_caches"],
             dry_run=given["dry_run"],
-            host=HostOptions(storage=options.storage(given["root"], given["runroot"], given["storage_driver"])),
+            host=options.host(given),
         )
     )
     if given["output_format"] == "json":

@@ -19,6 +19,12 @@ TEXT_OR_JSON = click.option(
     help="How it is told.",
 )  # fmt: skip
 
+# Where the result is one thing, and what is told besides goes to standard error.
+RESULT_FORMAT = click.option(
+    "--format", "output_format", type=click.Choice(["text", "json"]), default="text", show_default=True,
+    help="Form of the result on standard output.",
+)  # fmt: skip
+
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Write rows in columns as wide as their widest cell; the last column takes what it needs."""

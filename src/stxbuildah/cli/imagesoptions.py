@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from stxbuildah.cli import options
+from stxbuildah.cli import columns, options
 from stxbuildah.errors import InputError
 
 if TYPE_CHECKING:
@@ -31,6 +31,12 @@ SECTIONS = {
 }  # fmt: skip
 _TEXT: dict[str, Any] = {"default": ""}
 _NAMES: dict[str, Any] = {"multiple": True, "metavar": "NAME[,NAME]"}
+
+
+records_option = click.option(
+    "--output", type=options.FILE, metavar="DIR",
+    help="Folder above the records' own [default: $MY_WORKSPACE/std, else stxb-out].",
+)  # fmt: skip
 
 
 def selection_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -101,11 +107,9 @@ def build_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--dry-run", "--dryrun", is_flag=True, help="Show the plan and do nothing."),
         click.option("--push", is_flag=True, help="Push each image as soon as it is built."),
         click.option("--clean", is_flag=True, help="After the push, remove them from the local store."),
-        click.option("--output", type=options.FILE, metavar="DIR",
-                     help="Folder above the records' own [default: $MY_WORKSPACE/std, else stxb-out]."),
+        records_option,
         click.option("--report", type=options.FILE, metavar="FILE.html", help="Write a page that shows the run."),
-        click.option("--format", "output_format", type=click.Choice(["text", "json"]), default="text",
-                     show_default=True, help="Form of the result on standard output."),
+        columns.RESULT_FORMAT,
         options.registry_options,
         options.retry_options,
         options.host_options,
@@ -121,10 +125,8 @@ def push_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--jobs", "-j", type=click.IntRange(1, 256), default=None, metavar="N",
                      help="Images pushed at a time [default: the CPUs]."),
         click.option("--clean", is_flag=True, help="After the push, remove them from the local store."),
-        click.option("--output", type=options.FILE, metavar="DIR",
-                     help="Folder above the records' own [default: $MY_WORKSPACE/std, else stxb-out]."),
-        click.option("--format", "output_format", type=click.Choice(["text", "json"]), default="text",
-                     show_default=True, help="Form of the result on standard output."),
+        records_option,
+        columns.RESULT_FORMAT,
         options.registry_options,
         options.retry_options,
         options.storage_options,
@@ -135,12 +137,11 @@ def push_options(function: Callable[..., Any]) -> Callable[..., Any]:
 def make_push_request(given: dict[str, Any]) -> "PushRequest":
     """Make the value of ``push_options``."""
     from stxbuildah.model.imagesrun import RECORDS_FOLDER, PushRequest
-    from stxbuildah.model.update import HostOptions
 
     return PushRequest(
         records=(given["output"] or options.output_folder()) / RECORDS_FOLDER,
-        only=_names(given["only"]),
-        host=HostOptions(storage=options.storage(given["root"], given["runroot"], given["storage_driver"])),
+        only=options.names(given["only"]),
+        host=options.host(given),
         access=options.registry_access(given),
         retry=options.retry(given["attempts"], given["retry_delay"]),
         jobs=given["jobs"] or 0,
@@ -161,7 +162,7 @@ def make_selection(given: dict[str, Any]) -> "SelectionRequest":
         raise InputError("no folder to search is named", hint="name the repositories with --repo-root, or set MY_REPO")
     return SelectionRequest(
         roots=roots, os=given["os_name"].lower(), codename=given["os_codename"].lower(), stream=given["stream"],
-        only=_names(given["only"]), skip=_names(given["skip"]),
+        only=options.names(given["only"]), skip=options.names(given["skip"]),
     )  # fmt: skip
 
 
@@ -173,7 +174,6 @@ def make_request(given: dict[str, Any]) -> "ImagesRequest":
     """
     from stxbuildah.model.imagesrun import ImageMaterial, ImageNaming, ImagesRequest
     from stxbuildah.model.layer import Compression
-    from stxbuildah.model.update import HostOptions
 
     for option in ("loci_bindep", "loci_pydep", "build_ca_bundle"):
         if given[option] is not None and not given[option].is_file():
@@ -190,11 +190,7 @@ def make_request(given: dict[str, Any]) -> "ImagesRequest":
             wheels_python2=given["wheels_py2"], bindep=given["loci_bindep"], pydep=given["loci_pydep"],
             build_ca_bundle=given["build_ca_bundle"], mirror=given["mirror"],
         ),
-        host=HostOptions(
-            storage=options.storage(given["root"], given["runroot"], given["storage_driver"]),
-            isolation=given["isolation"] or "", network=given["network"],
-            proxies=options.proxies(given["http_proxy"], given["https_proxy"], given["no_proxy"]),
-        ),
+        host=options.host(given),
         access=options.registry_access(given),
         retry=options.retry(given["attempts"], given["retry_delay"]),
         jobs=given["jobs"] or 0,
@@ -206,7 +202,3 @@ def make_request(given: dict[str, Any]) -> "ImagesRequest":
         report=given["report"],
         source_date_epoch=options.source_date_epoch(),
     )  # fmt: skip
-
-
-def _names(texts: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(name for text in texts for name in text.replace(",", " ").split())

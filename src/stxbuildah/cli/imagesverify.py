@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from stxbuildah.cli import columns, options
-from stxbuildah.cli.imagesoptions import selection_options
+from stxbuildah.cli.imagesoptions import records_option, selection_options
 from stxbuildah.cli.lookoptions import say
 from stxbuildah.errors import BuildError
 
@@ -36,8 +36,7 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
                      metavar="SECONDS", help="How long a program that goes on is watched."),
         click.option("--jobs", "-j", type=click.IntRange(1, 256), default=None, metavar="N",
                      help="Images verified at a time [default: the CPUs]."),
-        click.option("--output", type=options.FILE, metavar="DIR",
-                     help="Folder above the records' own [default: $MY_WORKSPACE/std, else stxb-out]."),
+        records_option,
         columns.FORMAT,
         options.registry_options,
         options.retry_options,
@@ -74,10 +73,9 @@ def command(ctx: click.Context, /, *, images: tuple[str, ...], **given: Any) -> 
 def _request(images: tuple[str, ...], given: dict[str, Any]) -> "VerifyRequest":
     from stxbuildah.model.imagebuild import SelectionRequest
     from stxbuildah.model.imagesrun import RECORDS_FOLDER, ImageNaming
-    from stxbuildah.model.update import HostOptions
     from stxbuildah.model.verify import VerifyRequest
 
-    only, skip = (_names(given[name]) for name in ("only", "skip"))
+    only, skip = (options.names(given[name]) for name in ("only", "skip"))
     return VerifyRequest(
         images=images,
         files=given["files"],
@@ -97,17 +95,10 @@ def _request(images: tuple[str, ...], given: dict[str, Any]) -> "VerifyRequest":
         run=not given["no_run"],
         seconds=given["seconds"],
         jobs=given["jobs"] or 0,
-        host=HostOptions(
-            storage=options.storage(given["root"], given["runroot"], given["storage_driver"]),
-            isolation=given["isolation"] or "", network=given["network"],
-        ),
+        host=options.host(given),
         access=options.registry_access(given),
         retry=options.retry(given["attempts"], given["retry_delay"]),
     )  # fmt: skip
-
-
-def _names(texts: Sequence[str]) -> tuple[str, ...]:
-    return tuple(name for text in texts for name in text.replace(",", " ").split())
 
 
 def report_text(found: "Sequence[VerifiedImage]") -> Iterator[str]:

@@ -24,16 +24,12 @@ def make_request(
 ) -> "LookRequest":
     """Make the request of a command line."""
     from stxbuildah.model.comparison import LookRequest
-    from stxbuildah.model.update import HostOptions
 
     return LookRequest(
         images=images,
         packages=packages,
         files=files,
-        host=HostOptions(
-            storage=options.storage(given["root"], given["runroot"], given["storage_driver"]),
-            proxies=options.proxies(given["http_proxy"], given["https_proxy"], given["no_proxy"]),
-        ),
+        host=options.host(given),
         access=options.registry_access(given),
         retry=options.retry(given["attempts"], given["retry_delay"]),
     )

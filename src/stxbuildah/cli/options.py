@@ -3,15 +3,18 @@
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from stxbuildah import log
 from stxbuildah.errors import InputError
 from stxbuildah.model.settings import Proxies, RegistryAccess, Retry, Storage
+
+if TYPE_CHECKING:
+    from stxbuildah.model.update import HostOptions
 
 Decorated = TypeVar("Decorated", bound=Callable[..., object])
 # The last second that RFC 3339 can write, in which images tell their times.
@@ -160,6 +163,23 @@ def storage(root: str, runroot: str, storage_driver: str) -> Storage:
     return Storage(driver=storage_driver, root=root, runroot=runroot)
 
 
+def host(given: Mapping[str, Any]) -> "HostOptions":
+    """Make the value of ``storage_options``, and of ``host_options`` and ``proxy_options`` where a command has them.
+
+    Args:
+        given: all options of a command line.
+    """
+    from stxbuildah.model.update import HostOptions
+
+    has_proxies = "http_proxy" in given
+    return HostOptions(
+        storage=storage(given["root"], given["runroot"], given["storage_driver"]),
+        isolation=given.get("isolation") or "",
+        network=given.get("network", ""),
+        proxies=proxies(given["http_proxy"], given["https_proxy"], given["no_proxy"]) if has_proxies else Proxies(),
+    )
+
+
 def proxies(http_proxy: str, https_proxy: str, no_proxy: str) -> Proxies:
     """Make the value of ``proxy_options``; what is not given comes from the environment, in either case."""
 
@@ -174,6 +194,11 @@ def proxies(http_proxy: str, https_proxy: str, no_proxy: str) -> Proxies:
 def retry(attempts: int, retry_delay: float) -> Retry:
     """Make the value of ``retry_options``."""
     return Retry(attempts=attempts, delay=retry_delay)
+
+
+def names(texts: Iterable[str]) -> tuple[str, ...]:
+    """Read arguments of which each may be several names, with commas or blanks between them."""
+    return tuple(name for text in texts for name in text.replace(",", " ").split())
 
 
 def output_folder() -> Path:

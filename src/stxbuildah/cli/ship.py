@@ -64,7 +64,6 @@ def _request(given: dict[str, Any]) -> "ShipRequest":
     from stxbuildah.model.reference import ImageReference
     from stxbuildah.model.ship import EngineThere, ShipRequest, SshDestination, SshOptions
     from stxbuildah.model.transfer import Packing
-    from stxbuildah.model.update import HostOptions
 
     return ShipRequest(
         images=tuple(map(ImageReference.parse, given["images"])),
@@ -77,7 +76,7 @@ def _request(given: dict[str, Any]) -> "ShipRequest":
         sudo=given["sudo"],
         packing=Packing(given["compress"]) if given["compress"] else None,
         keep=given["keep_layers"],
-        host=HostOptions(storage=options.storage(given["root"], given["runroot"], given["storage_driver"])),
+        host=options.host(given),
     )
 
 

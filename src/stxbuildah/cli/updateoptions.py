@@ -3,7 +3,7 @@
 
 import click
 
-from stxbuildah.cli import imagenames, options
+from stxbuildah.cli import columns, imagenames, options
 from stxbuildah.model.layer import Compression
 from stxbuildah.model.update import Lane, PullPolicy
 
@@ -151,14 +151,7 @@ update_options = options.together(
     click.option("--keep", is_flag=True, help="Keep the working container and the work folder."),
     click.option("--dry-run", "--dryrun", is_flag=True, help="Show the plan and do nothing."),
     click.option("--print-target", is_flag=True, help="Print the resulting image reference and do nothing."),
-    click.option(
-        "--format",
-        "output_format",
-        type=click.Choice(["text", "json"]),
-        default="text",
-        show_default=True,
-        help="Form of the result on standard output.",
-    ),
+    columns.RESULT_FORMAT,
     options.registry_options,
     options.retry_options,
     options.host_options,

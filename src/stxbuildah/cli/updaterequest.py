@@ -10,7 +10,6 @@ from stxbuildah.model.descriptor import Platform
 from stxbuildah.model.layer import Compression
 from stxbuildah.model.location import ImageLocation, Transport
 from stxbuildah.model.update import (
-    HostOptions,
     InstallOptions,
     Lane,
     LaneOptions,
@@ -44,11 +43,7 @@ def make_request(given: dict[str, Any]) -> UpdateRequest:
             with_dependencies=given["with_deps"], index_url=given["index_url"], find_links=given["find_links"],
             builder=given["builder"], build_ca_bundle=given["build_ca_bundle"],
         ),
-        host=HostOptions(
-            storage=options.storage(given["root"], given["runroot"], given["storage_driver"]),
-            isolation=given["isolation"] or "", network=given["network"],
-            proxies=options.proxies(given["http_proxy"], given["https_proxy"], given["no_proxy"]),
-        ),
+        host=options.host(given),
         access=options.registry_access(given),
         retry=options.retry(given["attempts"], given["retry_delay"]),
         lanes=_lanes(given), replace_updates=given["replace_updates"],

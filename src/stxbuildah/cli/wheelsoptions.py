@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from stxbuildah.cli import options
+from stxbuildah.cli import columns, options
 from stxbuildah.errors import InputError
 
 if TYPE_CHECKING:
@@ -34,8 +34,7 @@ def list_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--python2", is_flag=True, help="The variant for Python 2: names, list and constraints."),
         click.option("--output", type=options.FILE, metavar="DIR",
                      help="Folder above the wheels' own [default: $MY_WORKSPACE/std, else stxb-out]."),
-        click.option("--format", "output_format", type=click.Choice(["text", "json"]), default="text",
-                     show_default=True, help="Form of the result on standard output."),
+        columns.RESULT_FORMAT,
         options.verbosity_options,
     )(function)  # fmt: skip
 
