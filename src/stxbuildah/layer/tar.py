@@ -16,7 +16,7 @@ import attrs
 
 from stxbuildah.errors import BuildError, InputError
 from stxbuildah.layer.atomic import written_beside
-from stxbuildah.layer.deflate import Compressor, gzip_compressor
+from stxbuildah.layer.deflate import Compressor, layer_compressor
 from stxbuildah.layer.tarheader import BLOCK, Member, member_header, padding
 from stxbuildah.model.layer import Change, Compression, LayerBlob, LayerContent, LayerEntry
 
@@ -25,7 +25,6 @@ OPAQUE_NAME = ".wh..wh..opq"
 # What containers/storage itself writes for a whiteout.
 _WHITEOUT_MODE = 0o600
 _CHUNK = 256 * 1024
-_ZSTD_LEVEL = 3
 _TYPES = {
     Change.FILE: b"0",
     Change.HARDLINK: b"1",
@@ -56,7 +55,7 @@ def write_layer(
         DiskFullError: no space is left for the file.
     """
     with written_beside(target) as stream:
-        sink = _Sink(stream, _compressor(compression))
+        sink = _Sink(stream, layer_compressor(compression))
         for entry in in_order(content.entries):
             sink.write(member_header(_member(entry, timestamp)))
             if entry.opener is not None and entry.change is Change.FILE:
@@ -109,16 +108,6 @@ class _Sink:
         self.packed_hash.update(packed)
         self.packed_size += len(packed)
         self._stream.write(packed)
-
-
-def _compressor(compression: Compression) -> Compressor:
-    match compression:
-        case Compression.GZIP:
-            return gzip_compressor()
-        case Compression.ZSTD:
-            import zstandard
-
-            return zstandard.ZstdCompressor(level=_ZSTD_LEVEL, write_checksum=True).compressobj()
 
 
 def in_order(entries: Iterable[LayerEntry]) -> Iterator[LayerEntry]:

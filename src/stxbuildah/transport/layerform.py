@@ -1,9 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Layers on their way between places that keep them in different forms: compressed, plain, or not at all."""
 
-from collections.abc import Iterable, Iterator
-
-from stxbuildah.layer.deflate import gzip_compressor
 from stxbuildah.model.descriptor import Descriptor
 
 DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
@@ -31,7 +28,6 @@ _COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"BZh", b"\xfd7zXZ\0")
 _MAXIMUM_RATIO = 200
 _RATIO_MATTERS_FROM = 1024**3
 _MAXIMUM_UNPACKED = 256 * 1024**3
-# The same as layer/tar.py: ISA-L's gzip at its second level, deflate's largest window.
 
 
 def is_layer(media_type: str) -> bool:
@@ -64,12 +60,3 @@ def unpacked_limit(packed: int) -> int:
         packed: its bytes while it is compressed.
     """
     return min(_MAXIMUM_UNPACKED, max(_RATIO_MATTERS_FROM, _MAXIMUM_RATIO * packed))
-
-
-def gzipped(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Compress a layer as it passes by."""
-    compressor = gzip_compressor()
-    for chunk in chunks:
-        if packed := compressor.compress(chunk):
-            yield packed
-    yield compressor.flush()

@@ -12,15 +12,17 @@ import attrs
 
 from stxbuildah.errors import BuildError, InputError
 from stxbuildah.layer.atomic import folder_beside, written_beside
+from stxbuildah.layer.deflate import compressed
 from stxbuildah.layer.documents import Json, as_list, as_object, encoded, parsed
 from stxbuildah.model.descriptor import Descriptor, Document
 from stxbuildah.model.image import OCI_INDEX
+from stxbuildah.model.layer import Compression
 from stxbuildah.transport.blobfolder import BlobFolder, writing
 from stxbuildah.transport.conversion import as_oci
 from stxbuildah.transport.documents import MAXIMUM_DOCUMENT, listed_blobs, text_of
 from stxbuildah.transport.files import FolderFiles, opened_content, read_file
 from stxbuildah.transport.interface import ImageSource
-from stxbuildah.transport.layerform import DOCKER_GZIP_LAYER, gzipped, is_foreign, needs_compression
+from stxbuildah.transport.layerform import DOCKER_GZIP_LAYER, is_foreign, needs_compression
 from stxbuildah.transport.ocilayout import INDEX_NAME, LAYOUT_NAME, LAYOUT_VERSION, REF_NAME, check_layout
 
 _BLOBS = "blobs/sha256"
@@ -71,7 +73,7 @@ class LayoutDestination:
             if not needs_compression(descriptor):
                 self._blobs.put(descriptor, chunks)
                 return descriptor
-            digest, size = self._blobs.put_unknown(gzipped(chunks))
+            digest, size = self._blobs.put_unknown(compressed(chunks, Compression.GZIP))
         return attrs.evolve(descriptor, media_type=DOCKER_GZIP_LAYER, digest=digest, size=size)
 
     def write(self, descriptor: Descriptor, content: Path | bytes) -> None:

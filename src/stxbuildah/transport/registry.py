@@ -12,12 +12,14 @@ import attrs
 
 from stxbuildah import log
 from stxbuildah.errors import DiskFullError, InputError
+from stxbuildah.layer.deflate import compressed
 from stxbuildah.model.descriptor import Descriptor, Document
+from stxbuildah.model.layer import Compression
 from stxbuildah.model.reference import ImageReference
 from stxbuildah.registry.client import RegistryClient
 from stxbuildah.transport.files import file_chunks, opened_content
 from stxbuildah.transport.interface import ImageSource
-from stxbuildah.transport.layerform import DOCKER_GZIP_LAYER, gzipped, is_foreign, needs_compression
+from stxbuildah.transport.layerform import DOCKER_GZIP_LAYER, is_foreign, needs_compression
 
 # A new blob up to here is sent without asking whether it is there from an earlier run: the question would take longer.
 _UNASKED = 2**20
@@ -149,7 +151,7 @@ class RegistryDestination:
         with _temporary_file(self.name) as stream:
             digest, size = hashlib.sha256(), 0
             with source.blob(descriptor) as chunks:
-                for piece in gzipped(chunks):
+                for piece in compressed(chunks, Compression.GZIP):
                     digest.update(piece)
                     size += len(piece)
                     stream.write(piece)
