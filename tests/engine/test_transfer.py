@@ -5,76 +5,150 @@ import gzip
 import json
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import attrs
 import pytest
 
 from stxbuildah.model.reference import ImageReference
+from stxbuildah.model.stored import digest_of
+from tests.engine.pythonimages import make_image, python
 from tests.engine.stxb import PROGRAM, Images, Stxb, StxbMaker
 from tests.engine.wheelhouse import make_wheel
 
 pytestmark = pytest.mark.engine
 
-
-@pytest.fixture
-def two(stxb: Stxb, base_image: ImageReference, images: Images, tmp_path: Path) -> "list[str]":
-    """Two images that share all layers but one."""
-    updated = str(base_image.with_tag("carried"))
-    stxb.update("--from", base_image, "--wheel", make_wheel(tmp_path, "stx-carried", "1.0"), "--tag", "carried")
-    return [str(base_image), updated]
+NAME = "localhost/tests/carried"
+FOREIGN = "localhost/tests/foreign:1"
 
 
 @pytest.fixture
-def plain(images: Images) -> Iterator[str]:
-    """An image as buildah commits it, whose manifest names layers that are not compressed."""
-    name = "localhost/tests/committed:1"
-    container = images.runner.run(["buildah", "from", "scratch"]).stdout.decode().strip()
+def carried(stxb: Stxb, images: Images, tmp_path: Path) -> Iterator[tuple[str, ...]]:
+    """Images whose manifests can be carried over: of plain layers, of layers by stxb on top of them, of Docker's type.
+
+    The store also has one whose layer somebody else has compressed.
+    """
+    plain, *updated = (f"{NAME}:1.{number}" for number in range(3))
+    committed = "localhost/tests/committed:1"
+    for name, compression in ((plain, "none"), (FOREIGN, "gzip")):
+        layout = make_image(python(), compression=[compression], title=name).lay_out(tmp_path / compression, "it")
+        images.runner.run(["skopeo", "copy", "--quiet", f"oci:{layout}:it", f"containers-storage:{name}"])
+    for number, compression in enumerate(("gzip", "zstd")):
+        below, wheel = f"{NAME}:1.{number}", make_wheel(tmp_path, f"stx-{compression}", "1.0")
+        done = stxb.update("--from", below, "--wheel", wheel, "--compression-format", compression)
+        assert done["image"] == updated[number]
+    container = images.runner.run(["buildah", "from", "--pull-never", updated[0]]).stdout.decode().strip()
     images.runner.run(["buildah", "copy", "--quiet", container, __file__, "/file"])
-    images.runner.run(["buildah", "commit", "--quiet", "--rm", container, name])
-    yield name
-    images.runner.run(["buildah", "rmi", name])
+    images.runner.run(["buildah", "commit", "--quiet", "--rm", "--format", "docker", container, committed])
+    yield plain, *updated, committed
+    for name in (committed, *reversed(updated), plain, FOREIGN):
+        images.runner.run(["buildah", "rmi", name])
 
 
-def ids(images: Images, names: list[str]) -> list[dict[str, str]]:
-    manifests = [images.manifest(name) for name in names]
-    return [
-        {"reference": name, "id": manifest["config"]["digest"].removeprefix("sha256:")}
-        for name, manifest in zip(names, manifests, strict=True)
-    ]
+@attrs.frozen
+class EmptyStore:
+    """A store of another machine.
+
+    Attributes:
+        folder: where it is; podman takes no runroot of more than 50 characters.
+        images: looks into it.
+    """
+
+    folder: Path
+    images: Images
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """What names it to podman and stxb."""
+        root, runroot = str(self.folder / "root"), str(self.folder / "run")
+        return ("--root", root, "--runroot", runroot, "--storage-driver", "vfs")
+
+    def manifest(self, name: str) -> bytes:
+        """Give an image's manifest, byte for byte."""
+        place = f"containers-storage:[vfs@{self.folder / 'root'}+{self.folder / 'run'}]{name}"
+        return self.images.runner.run(["skopeo", "inspect", "--raw", place]).stdout
 
 
-def test_to_an_empty_store_and_back(
-    make_stxb: StxbMaker, stxb: Stxb, images: Images, two: list[str], plain: str, tmp_path: Path, engine_folder: Path
-) -> None:
-    expected = ids(images, two)
-    archive = tmp_path / "both.tgz"
-    saved = stxb.done("save", *two, "--output", archive, "--format", "json").json
-    assert (saved["file"], saved["compression"], saved["images"]) == (str(archive), "gzip", expected)
+@pytest.fixture
+def empty_store(engine_folder: Path, images: Images) -> Iterator[Callable[[str], EmptyStore]]:
+    """Makes empty stores by their names."""
+    made = []
+
+    def make(name: str) -> EmptyStore:
+        made.append(engine_folder / name)
+        return EmptyStore(made[-1], images)
+
+    yield make
+    images.runner.run(["buildah", "unshare", "rm", "-rf", *map(str, made)])
+
+
+def stored(images: Images, name: str) -> tuple[bytes, dict[str, str]]:
+    """Give an image's manifest, and what ``save`` and ``load`` tell of the image."""
+    manifest = images.runner.run(["skopeo", "inspect", "--raw", f"containers-storage:{name}"]).stdout
+    image_id = json.loads(manifest)["config"]["digest"].removeprefix("sha256:")
+    return manifest, {"reference": name, "id": image_id, "digest": digest_of(manifest)}
+
+
+@pytest.mark.parametrize(("form", "ending"), [("docker-archive", "tgz"), ("oci-archive", "tar.zst")])
+def test_digests_are_the_same_in_an_empty_store(
+    make_stxb: StxbMaker, stxb: Stxb, images: Images, carried: tuple[str, ...],
+    empty_store: Callable[[str], EmptyStore], tmp_path: Path, form: str, ending: str,
+) -> None:  # fmt: skip
+    before = [stored(images, name) for name in carried]
+    archive = tmp_path / f"all.{ending}"
+    saved = stxb.done("save", *carried, "--output", archive, "--archive", form, "--format", "json").json
+    assert (saved["file"], saved["images"]) == (str(archive), [told for _, told in before])
     assert saved["size"] == archive.stat().st_size < saved["uncompressed_size"]
-    subprocess.run(["gzip", "--test", archive], check=True)
-    elsewhere = make_stxb("vfs")
-    # podman takes no runroot of more than 50 characters.
-    store = engine_folder / "else"
-    flags = ("--root", store / "root", "--runroot", store / "run", "--storage-driver", "vfs")
-    try:
-        loaded = elsewhere.done("load", archive, "--format", "json", *flags).json
-        assert sorted(loaded, key=lambda one: str(one["reference"])) == expected
-        # One image as an image layout, by zstd; it is there already, under its name.
-        single = tmp_path / "one.tar.zst"
-        assert stxb.done("save", two[1], "-o", single, "--archive", "oci-archive").out == f"{single}\n"
-        assert single.read_bytes()[:4] == b"\x28\xb5\x2f\xfd"
-        assert elsewhere.done("load", single, "--format", "json", *flags).json[0]["id"] == expected[1]["id"]
-        # One whose layers are not compressed keeps its manifest as well.
-        committed = tmp_path / "committed.tar.gz"
-        stxb.done("save", plain, "-o", committed, "--archive", "oci-archive")
-        assert elsewhere.done("load", committed, *flags).out == f"{plain}\n"
-        stored = f"containers-storage:[vfs@{store / 'root'}+{store / 'run'}]{plain}"
-        loaded = images.runner.run(["skopeo", "inspect", "--raw", stored]).stdout
-        assert json.loads(loaded) == images.manifest(plain)
-    finally:
-        images.runner.run(["buildah", "unshare", "rm", "-rf", str(store)])
-        images.runner.run(["buildah", "rmi", two[1]])
+    subprocess.run(["gzip" if ending == "tgz" else "zstd", "-q", "--test", archive], check=True)
+    elsewhere, store = make_stxb("vfs"), empty_store("e1")
+    assert elsewhere.done("load", archive, "--format", "json", *store.flags).json == saved["images"]
+    assert [store.manifest(name) for name in carried] == [manifest for manifest, _ in before]
+    # Whoever loads them again, or after one of them, keeps what is there.
+    single = tmp_path / "single.tar"
+    stxb.done("save", carried[2], "-o", single, "--archive", form)
+    assert elsewhere.done("load", single, *store.flags).out == f"{carried[2]}\n"
+    assert store.manifest(carried[2]) == before[2][0]
+    # Others read it as well, and find the same ID.
+    other = empty_store("e2")
+    images.runner.run(["podman", *other.flags, "load", "--quiet", "--input", str(single)])
+    assert json.loads(other.manifest(carried[2]))["config"] == json.loads(before[2][0])["config"] | {
+        "mediaType": json.loads(other.manifest(carried[2]))["config"]["mediaType"]
+    }
+
+
+def test_what_others_have_compressed_and_images_without_a_name(
+    make_stxb: StxbMaker, stxb: Stxb, images: Images, carried: tuple[str, ...],
+    empty_store: Callable[[str], EmptyStore], tmp_path: Path,
+) -> None:  # fmt: skip
+    manifest, told = stored(images, FOREIGN)
+    by_digest = f"{carried[1].partition(':')[0]}@{stored(images, carried[1])[1]['digest']}"
+    archive = tmp_path / "two.tar"
+    stxb.done("save", FOREIGN, by_digest, "-o", archive)
+    elsewhere, store = make_stxb("vfs"), empty_store("e3")
+    foreign, nameless = elsewhere.done("load", archive, "--format", "json", *store.flags).json
+    # Its layer is plain now; all else in the manifest is as it was.
+    loaded = store.manifest(FOREIGN)
+    config = images.config(FOREIGN)
+    assert json.loads(loaded)["layers"][0]["digest"] == config["rootfs"]["diff_ids"][0]
+    assert {**json.loads(loaded), "layers": None} == {**json.loads(manifest), "layers": None}
+    assert foreign == {**told, "digest": digest_of(loaded)}
+    assert nameless["reference"] == f"sha256:{nameless['id']}"
+    assert {key: nameless[key] for key in ("id", "digest")} == {
+        key: stored(images, carried[1])[1][key] for key in ("id", "digest")
+    }
+    # podman alone, that knows nothing of all this, takes several images and their names.
+    other = empty_store("e4")
+    said = images.runner.run(["podman", *other.flags, "load", "--input", str(archive)]).stdout.decode()
+    assert f"Loaded image: {FOREIGN}" in said
+    assert nameless["id"] in said
+    # An archive of podman's own is loaded, too.
+    theirs = tmp_path / "podman.tar.gz"
+    packed = gzip.compress(images.runner.run(["podman", "save", "--quiet", carried[1]]).stdout)
+    theirs.write_bytes(packed)
+    [again] = elsewhere.done("load", theirs, "--format", "json", *empty_store("e5").flags).json
+    assert (again["reference"], again["id"]) == (carried[1], nameless["id"])
+    assert again["digest"].startswith("sha256:")
 
 
 def test_through_a_pipe(stxb: Stxb, base_image: ImageReference) -> None:
@@ -92,7 +166,6 @@ def test_through_a_pipe(stxb: Stxb, base_image: ImageReference) -> None:
         (("{base}", "-o", "x.zip"), "how the archive is compressed cannot be told from its name"),
         (("{base}", "-o", "folder.tar"), "is a folder"),
         (("{base}", "-o", "nowhere/x.tar"), "nowhere/x.tar cannot be written: No such file or directory"),
-        (("{base}", "none:1", "-o", "x.tar", "--archive", "oci-archive"), "holds one image"),
     ],
 )
 def test_what_cannot_be_saved(stxb: Stxb, base_image: ImageReference, words: tuple[str, ...], said: str) -> None:

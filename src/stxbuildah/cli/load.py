@@ -24,7 +24,8 @@ def command(*, file: Path, output_format: str, root: str, runroot: str, storage_
     host = HostOptions(storage=options.storage(root, runroot, storage_driver))
     images = jobs.load(file, host)
     if output_format == "json":
-        click.echo(columns.as_json([{"reference": image.reference, "id": image.image_id} for image in images]))
+        told = [{"reference": image.reference, "id": image.image_id, "digest": image.digest} for image in images]
+        click.echo(columns.as_json(told))
         return
     for image in images:
         click.echo(image.reference)

@@ -50,7 +50,9 @@ def command(
             "compression": str(saved.packing),
             "size": saved.size,
             "uncompressed_size": saved.plain_size,
-            "images": [{"reference": image.reference, "id": image.image_id} for image in saved.images],
+            "images": [
+                {"reference": image.reference, "id": image.image_id, "digest": image.digest} for image in saved.images
+            ],
         }
         click.echo(json.dumps(told, indent=2), err=to_itself)
         return

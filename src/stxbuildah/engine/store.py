@@ -194,11 +194,25 @@ class Store(Value):
             DiskFullError: the store has no room.
             BuildError: the layout lacks a layer that the store lacks too.
         """
-        target = stored_names(reference)[0]
+        return self._imported(source, str(stored_names(reference)[0]))
+
+    def import_nameless(self, source: str, image_id: str) -> str:
+        """Copy an image from a layout into the local store without giving it a name.
+
+        Args:
+            source: as for ``import_image``.
+            image_id: its ID, without ``sha256:``.
+
+        Raises:
+            StxbError: as for ``import_image``.
+        """
+        return self._imported(source, f"@{image_id}")
+
+    def _imported(self, source: str, target: str) -> str:
         what = f"storing {target}"
         with _translated(what):
-            digest = self._copied(what, source, _stored(target), [])
-        log.info("store.image.imported", image=str(target), digest=digest)
+            digest = self._copied(what, source, f"containers-storage:{target}", [])
+        log.info("store.image.imported", image=target, digest=digest)
         return digest
 
     def push(
@@ -271,6 +285,15 @@ class Store(Value):
         """
         argv = ["buildah", "tag", str(stored_names(reference)[0]), str(stored_names(new)[0])]
         self._tried(f"tagging {reference} as {new}", argv)
+
+    def name(self, image_id: str, new: ImageReference) -> None:
+        """Give the image of an ID a name.
+
+        Raises:
+            InputError: the store has no such image.
+        """
+        target = str(stored_names(new)[0])
+        self._tried(f"tagging {image_id} as {target}", ["buildah", "tag", image_id, target])
 
     def untag(self, reference: ImageReference) -> None:
         """Take a name from an image of the local store; the image stays, even without any name.

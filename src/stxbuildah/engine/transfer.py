@@ -19,21 +19,20 @@ _LOADED = ("Loaded image: ", "Loaded image(s): ")
 
 
 @contextmanager
-def saved(runner: Runner, names: Sequence[str], form: ArchiveForm, *, plain: bool) -> Iterator[Iterator[bytes]]:
-    """Stream an archive of images; podman ends with the block.
+def saved(runner: Runner, names: Sequence[str], form: ArchiveForm) -> Iterator[Iterator[bytes]]:
+    """Stream an archive of images, in which their layers are plain tars; podman ends with the block.
 
     Args:
         runner: runs podman, with the environment that names the store.
-        names: the images as the store calls them.
+        names: the images as the store calls them; an oci-archive has one.
         form: what the archive is inside.
-        plain: leave the layers of an OCI archive uncompressed, as the store has them.
 
     Raises:
         StxbError: an image cannot be read to its end; raised when the stream is used.
     """
     several = ["--multi-image-archive"] if len(names) > 1 else []
-    uncompressed = ["--uncompressed"] if plain else []
-    argv = ["podman", "save", "--quiet", "--format", str(form), *several, *uncompressed, *names]
+    plain = ["--uncompressed"] if form is ArchiveForm.OCI else []
+    argv = ["podman", "save", "--quiet", "--format", str(form), *several, *plain, *names]
     process = runner.start(argv)
     tail: deque[str] = deque(maxlen=TAIL_LINES)
     assert process.stdout is not None and process.stderr is not None  # noqa: S101, PT018 # opened as pipes by start()

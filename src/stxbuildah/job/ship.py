@@ -18,10 +18,12 @@ from stxbuildah.engine.ssh import connected
 from stxbuildah.engine.sshfaults import is_layer_missing
 from stxbuildah.errors import BuildError, InputError
 from stxbuildah.job.engine import Engine, opened_engine
-from stxbuildah.job.shiplayers import ArchivedImage, docker_frame, oci_frame, plain_manifest, streamed_layers
+from stxbuildah.job.shiplayers import ArchivedImage, docker_frame, oci_frame
 from stxbuildah.job.shipthere import Answer, Part, There, script, settings
-from stxbuildah.layer.documents import listed_diff_ids, parsed
+from stxbuildah.job.storedlayers import streamed_layers
+from stxbuildah.layer.documents import diff_ids_of
 from stxbuildah.layer.pack import packed
+from stxbuildah.layer.plainmanifest import plain_manifest
 from stxbuildah.model.reference import ImageReference
 from stxbuildah.model.settings import RegistryAccess, Retry
 from stxbuildah.model.ship import (
@@ -128,7 +130,7 @@ def planned(request: ShipRequest, images: Mapping[str, StoredImage], answer: Ans
 
 
 def _judged(name: str, image: StoredImage, answer: Answer) -> ShippedImage:
-    layers = _layers_of(image)
+    layers = diff_ids_of(image.documents.config)
     state = ShipState.SEND
     if image.image_id in answer.images:
         state = ShipState.PRESENT if answer.names.get(name) == image.image_id else ShipState.TAG
@@ -151,10 +153,6 @@ def _needed(layers: Sequence[str], answer: Answer) -> tuple[str, ...]:
 def _lacking(needed: Iterable[str], answer: Answer) -> tuple[str, ...]:
     """Give the layers that do not wait there."""
     return tuple(digest for digest in needed if digest.removeprefix(_ALGORITHM) not in answer.blobs)
-
-
-def _layers_of(image: StoredImage) -> tuple[str, ...]:
-    return tuple(map(str, listed_diff_ids(parsed(image.documents.config, "configuration"))))
 
 
 @attrs.define(kw_only=True)
@@ -236,7 +234,7 @@ class Shipping:
     def _pass(self, todo: Sequence[ShippedImage], lacking: set[str], parts: Mapping[str, Part]) -> bool:
         """Go through the layers once, and send those that lack; False when something there was damaged."""
         good, number = True, 0
-        with streamed_layers(self.engine.runner, [image.reference for image in todo]) as layers:
+        with streamed_layers(self.engine.runner, [self.images[image.reference] for image in todo]) as layers:
             for digest, size, chunks in layers:
                 self.sizes[digest] = size
                 if digest in lacking:

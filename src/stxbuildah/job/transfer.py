@@ -9,19 +9,28 @@ from pathlib import Path
 from typing import BinaryIO
 
 from stxbuildah.engine.transfer import load as load_archive
-from stxbuildah.engine.transfer import saved
 from stxbuildah.errors import DiskFullError, InputError
 from stxbuildah.job.engine import Engine, opened_engine
-from stxbuildah.job.workspace import written_in_place
+from stxbuildah.job.storedlayers import streamed_layers
+from stxbuildah.job.workspace import work_folder, written_in_place
 from stxbuildah.layer.atomic import written_beside
-from stxbuildah.layer.documents import as_list, as_object, parsed
+from stxbuildah.layer.bytestream import ByteStream
+from stxbuildah.layer.documents import parsed
 from stxbuildah.layer.inflate import inflated
+from stxbuildah.layer.layout import write_layout
 from stxbuildah.layer.pack import packed
+from stxbuildah.layer.plainmanifest import with_plain_layers
+from stxbuildah.model.image import ImageDocuments
 from stxbuildah.model.reference import ImageReference
 from stxbuildah.model.settings import RegistryAccess, Retry
-from stxbuildah.model.stored import StoredImage
-from stxbuildah.model.transfer import ArchiveForm, CarriedImage, Packing, Saved, SaveRequest
+from stxbuildah.model.stored import StoredImage, stored_names
+from stxbuildah.model.transfer import CarriedImage, Packing, Saved, SaveRequest
 from stxbuildah.model.update import HostOptions
+from stxbuildah.transport.blobfolder import BlobFolder
+from stxbuildah.transport.carriedarchive import carried_archive
+from stxbuildah.transport.carriedlayers import LayerRestorer
+from stxbuildah.transport.carriedunpack import UnpackedImage, is_carried, unpacked_images
+from stxbuildah.transport.documents import objects_of, text_of
 
 _CHUNK = 2**18
 # More than any set of images; a small file that unpacks to it is none.
@@ -43,15 +52,9 @@ def save(request: SaveRequest) -> Saved:
         StxbError: an image cannot be read, or the archive not be written.
     """
     packing = request.packing or packing_of(request.output)
-    if request.form is ArchiveForm.OCI and len(request.images) > 1:
-        raise InputError(
-            "an oci-archive written by podman holds one image", hint="save several as a docker-archive, or one by one"
-        )
     with opened_engine(request.host, RegistryAccess(), Retry()) as engine:
         images = _found(engine, request.images)
-        names = tuple(dict.fromkeys(str(image.reference) for image in images))
         plain_size = size = 0
-        plain = request.form is ArchiveForm.OCI and all(map(_has_plain_layers, images))
 
         def counted(chunks: Iterator[bytes]) -> Iterator[bytes]:
             nonlocal plain_size
@@ -59,14 +62,15 @@ def save(request: SaveRequest) -> Saved:
                 plain_size += len(chunk)
                 yield chunk
 
-        with (
-            saved(engine.runner, names, request.form, plain=plain) as stream,
-            _opened_output(request.output) as output,
-        ):
-            for piece in packed(counted(stream), packing, threads=len(os.sched_getaffinity(0))):
+        stored = tuple(images.values())
+        with streamed_layers(engine.runner, stored) as layers, _opened_output(request.output) as output:
+            archive = counted(carried_archive(stored, layers, request.form))
+            for piece in packed(archive, packing, threads=len(os.sched_getaffinity(0))):
                 output.write(piece)
                 size += len(piece)
-    carried = tuple(CarriedImage(reference=str(image.reference), image_id=image.image_id) for image in images)
+    carried = tuple(
+        CarriedImage(reference=name, image_id=image.image_id, digest=image.digest) for name, image in images.items()
+    )
     return Saved(output=request.output, packing=packing, size=size, plain_size=plain_size, images=carried)
 
 
@@ -83,10 +87,47 @@ def load(file: Path, host: HostOptions) -> tuple[CarriedImage, ...]:
     """
     if not file.is_file():
         raise InputError(f"there is no archive {file}", hint="stxb save IMAGE -o FILE makes one")
-    with opened_engine(host, RegistryAccess(), Retry()) as engine:
-        with file.open("rb") as stream:
-            names = load_archive(engine.runner, _tar_of(stream, file), str(file))
-        return tuple(CarriedImage(reference=name, image_id=_image_id(engine, name)) for name in names)
+    with opened_engine(host, RegistryAccess(), Retry()) as engine, file.open("rb") as stream:
+        tar = ByteStream(_tar_of(stream, file), limit=_MOST_BYTES, name=str(file))
+        if is_carried(tar):
+            with work_folder(engine.folders) as folder:
+                return _carried_over(engine, tar, folder, str(file))
+        names = load_archive(engine.runner, tar.rest(), str(file))
+        return tuple(_loaded(engine, name) for name in names)
+
+
+def _carried_over(engine: Engine, tar: ByteStream, folder: Path, file: str) -> tuple[CarriedImage, ...]:
+    """Load an archive of ours; nothing goes into the store before all of it was read and found whole."""
+    blobs = BlobFolder(folder / "blobs", file)
+    images = unpacked_images(tar, blobs, file)
+    restorer = LayerRestorer(blobs)
+    present = {(image.image_id, image.digest) for image in engine.store.list()}
+    loaded = []
+    for image in images:
+        digest = image.digest
+        if (image.image_id, digest) not in present:
+            documents = image.documents if restorer.restore(image) else _with_plain_layers(image, blobs)
+            digest = _imported(engine, image, documents, blobs, folder / "image")
+            present.add((image.image_id, digest))
+        elif image.reference is not None:
+            engine.store.name(image.image_id, image.reference)
+        name = f"sha256:{image.image_id}" if image.reference is None else str(stored_names(image.reference)[0])
+        loaded.append(CarriedImage(reference=name, image_id=image.image_id, digest=digest))
+    return tuple(loaded)
+
+
+def _with_plain_layers(image: UnpackedImage, blobs: BlobFolder) -> ImageDocuments:
+    sizes = {diff_id: blobs.path(diff_id).stat().st_size for diff_id in image.diff_ids}
+    return with_plain_layers(image.documents, sizes)
+
+
+def _imported(engine: Engine, image: UnpackedImage, documents: ImageDocuments, blobs: BlobFolder, layout: Path) -> str:
+    layers = objects_of(parsed(documents.manifest, "manifest"), "layers")
+    digests = [text_of(layer, "digest") for layer in layers]
+    source = write_layout(layout, documents, {digest: blobs.path(digest) for digest in digests})
+    if image.reference is None:
+        return engine.store.import_nameless(source, image.image_id)
+    return engine.store.import_image(source, image.reference)
 
 
 def _tar_of(stream: BinaryIO, file: Path) -> Iterator[bytes]:
@@ -113,31 +154,26 @@ def packing_of(output: Path) -> Packing:
     )
 
 
-def _has_plain_layers(image: StoredImage) -> bool:
-    """Say whether an image's manifest names plain layers: then it can be kept as it is.
-
-    Told to leave the layers of another one uncompressed, podman 4.3 still calls them compressed.
-    """
-    manifest = parsed(image.documents.manifest, "manifest")
-    layers = [as_object(layer, "a layer of the manifest") for layer in as_list(manifest.get("layers"), "layers")]
-    return all(str(layer.get("mediaType")).endswith(".tar") for layer in layers)
-
-
-def _found(engine: Engine, references: tuple[ImageReference, ...]) -> tuple[StoredImage, ...]:
+def _found(engine: Engine, references: tuple[ImageReference, ...]) -> dict[str, StoredImage]:
+    """Read the images of the local store, by the names that they have in it."""
     images = {reference: engine.store.read(reference) for reference in references}
     missing = [str(reference) for reference, image in images.items() if image is None]
     if missing:
         raise InputError(
             f"not in the local store: {', '.join(missing)}", hint="podman images lists what is; podman pull fetches"
         )
-    return tuple(image for image in images.values() if image is not None)
+    return {str(image.reference): image for image in images.values() if image is not None}
 
 
-def _image_id(engine: Engine, name: str) -> str:
+def _loaded(engine: Engine, name: str) -> CarriedImage:
+    """Tell of an image that podman has loaded, by its name or its ID."""
     if name.startswith("sha256:"):
-        return name.removeprefix("sha256:")
+        image_id = name.removeprefix("sha256:")
+        digest = next((image.digest for image in engine.store.list() if image.image_id == image_id), "")
+        return CarriedImage(reference=name, image_id=image_id, digest=digest)
     image = engine.store.read(ImageReference.parse(name))
-    return image.image_id if image is not None else ""
+    image_id, digest = (image.image_id, image.digest) if image is not None else ("", "")
+    return CarriedImage(reference=name, image_id=image_id, digest=digest)
 
 
 @contextmanager

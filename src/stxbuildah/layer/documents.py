@@ -72,6 +72,18 @@ def listed_diff_ids(config: dict[str, Json]) -> list[Json]:
     return as_list(rootfs.get("diff_ids"), "diff IDs of the configuration")
 
 
+def diff_ids_of(config: bytes) -> tuple[str, ...]:
+    """Give the digests of an image's layers as plain tars, the lowest first.
+
+    Args:
+        config: its configuration.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    return tuple(str(diff_id) for diff_id in listed_diff_ids(parsed(config, "configuration")))
+
+
 def parsed(data: bytes, name: str) -> dict[str, Json]:
     """Read a document.
 

@@ -51,10 +51,12 @@ class CarriedImage:
     Attributes:
         reference: its name.
         image_id: its ID, without ``sha256:``: the same on both machines.
+        digest: its manifest's, as the store has it.
     """
 
     reference: str
     image_id: str
+    digest: str
 
 
 @attrs.frozen(kw_only=True)

@@ -16,7 +16,7 @@ from pathlib import Path
 import attrs
 
 from stxbuildah.errors import InputError
-from stxbuildah.layer.documents import Json, as_list, as_object, encoded, listed_diff_ids, parsed
+from stxbuildah.layer.documents import Json, as_list, as_object, diff_ids_of, encoded
 from stxbuildah.layer.inflate import inflated
 from stxbuildah.model.descriptor import Descriptor, Document
 from stxbuildah.model.image import DOCKER_MANIFEST
@@ -73,7 +73,7 @@ class DockerArchiveSource:
             raise self._lacks(entry.config)
         config_digest = f"sha256:{hashlib.sha256(config).hexdigest()}"
         described = Descriptor(media_type=DOCKER_CONFIG, digest=config_digest, size=len(config))
-        diff_ids = _diff_ids(config)
+        diff_ids = diff_ids_of(config)
         if len(diff_ids) != len(entry.layers):
             raise InputError(
                 f"{name} is damaged: it has {len(entry.layers)} layers, its configuration {len(diff_ids)} diff IDs"
@@ -205,10 +205,6 @@ def _references(entry: _Entry) -> Iterator[ImageReference]:
         except InputError:
             # Another image's name is of no concern.
             continue
-
-
-def _diff_ids(config: bytes) -> tuple[str, ...]:
-    return tuple(str(diff_id) for diff_id in listed_diff_ids(parsed(config, "configuration")))
 
 
 def _synthesised(config: Descriptor, layers: list[Descriptor]) -> Document:

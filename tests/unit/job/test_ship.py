@@ -12,7 +12,7 @@ import pytest
 
 from stxbuildah.errors import BuildError, InputError
 from stxbuildah.job.ship import planned
-from stxbuildah.job.shiplayers import ArchivedImage, docker_frame, oci_frame, plain_manifest
+from stxbuildah.job.shiplayers import ArchivedImage, docker_frame, oci_frame
 from stxbuildah.job.shipthere import Answer, Part, read_answer
 from stxbuildah.model.image import ImageDocuments
 from stxbuildah.model.reference import ImageReference
@@ -137,12 +137,3 @@ def test_an_oci_archive_names_layers_that_it_has_not(tmp_path: Path) -> None:
 def test_a_layer_too_large_for_a_frame_is_said() -> None:
     with pytest.raises(BuildError, match="more than 8 GiB"):
         docker_frame((), [(A, 8 << 30)])
-
-
-def test_a_manifest_names_plain_layers() -> None:
-    manifest = json.loads(plain_manifest(CONFIG, [(A, 3), (B, 4)]))
-    assert manifest["config"]["digest"] == f"sha256:{IMAGE.image_id}"
-    assert [(layer["digest"], layer["size"]) for layer in manifest["layers"]] == [
-        (f"sha256:{A}", 3),
-        (f"sha256:{B}", 4),
-    ]
