@@ -11,7 +11,6 @@ from pathlib import Path
 import attrs
 import pytest
 
-from stxbuildah.model.reference import ImageReference
 from stxbuildah.model.stored import digest_of
 from tests.engine.pythonimages import make_image, python
 from tests.engine.stxb import PROGRAM, Images, Stxb, StxbMaker
@@ -23,26 +22,33 @@ NAME = "localhost/tests/carried"
 FOREIGN = "localhost/tests/foreign:1"
 
 
-@pytest.fixture
-def carried(stxb: Stxb, images: Images, tmp_path: Path) -> Iterator[tuple[str, ...]]:
-    """Images whose manifests can be carried over: of plain layers, of layers by stxb on top of them, of Docker's type.
+@pytest.fixture(scope="module")
+def carried(module_stxb: Stxb, images: Images, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, ...]]:
+    """Images whose manifests can be carried over: of plain layers, of layers by stxb, of Docker's type, pulled.
 
     The store also has one whose layer somebody else has compressed.
     """
+    folder = tmp_path_factory.mktemp("carried")
     plain, *updated = (f"{NAME}:1.{number}" for number in range(3))
     committed = "localhost/tests/committed:1"
     for name, compression in ((plain, "none"), (FOREIGN, "gzip")):
-        layout = make_image(python(), compression=[compression], title=name).lay_out(tmp_path / compression, "it")
+        layout = make_image(python(), compression=[compression], title=name).lay_out(folder / compression, "it")
         images.runner.run(["skopeo", "copy", "--quiet", f"oci:{layout}:it", f"containers-storage:{name}"])
     for number, compression in enumerate(("gzip", "zstd")):
-        below, wheel = f"{NAME}:1.{number}", make_wheel(tmp_path, f"stx-{compression}", "1.0")
-        done = stxb.update("--from", below, "--wheel", wheel, "--compression-format", compression)
+        below, wheel = f"{NAME}:1.{number}", make_wheel(folder, f"stx-{compression}", "1.0")
+        done = module_stxb.update("--from", below, "--wheel", wheel, "--compression-format", compression)
         assert done["image"] == updated[number]
-    container = images.runner.run(["buildah", "from", "--pull-never", updated[0]]).stdout.decode().strip()
-    images.runner.run(["buildah", "copy", "--quiet", container, __file__, "/file"])
-    images.runner.run(["buildah", "commit", "--quiet", "--rm", "--format", "docker", container, committed])
-    yield plain, *updated, committed
-    for name in (committed, *reversed(updated), plain, FOREIGN):
+    pushed = f"{images.registry.address}/tests/carried:pushed"
+    for name, kind in ((committed, "docker"), (pushed, "oci")):
+        container = images.runner.run(["buildah", "from", "--pull-never", updated[0]]).stdout.decode().strip()
+        images.runner.run(["buildah", "copy", "--quiet", container, __file__, f"/{kind}"])
+        images.runner.run(["buildah", "commit", "--quiet", "--rm", "--format", kind, container, name])
+    # Compressed by podman on its way to a registry, the layer by stxb too.
+    for verb in ("push", "pull"):
+        images.runner.run(["podman", verb, "--quiet", "--tls-verify=false", pushed])
+    assert all(layer["mediaType"].endswith("gzip") for layer in images.manifest(pushed)["layers"])
+    yield plain, *updated, committed, pushed
+    for name in (pushed, committed, *reversed(updated), plain, FOREIGN):
         images.runner.run(["buildah", "rmi", name])
 
 
@@ -151,8 +157,8 @@ def test_what_others_have_compressed_and_images_without_a_name(
     assert again["digest"].startswith("sha256:")
 
 
-def test_through_a_pipe(stxb: Stxb, base_image: ImageReference) -> None:
-    command = f"'{PROGRAM}' save {base_image} -o /dev/stdout | tar --list"
+def test_through_a_pipe(stxb: Stxb, carried: tuple[str, ...]) -> None:
+    command = f"'{PROGRAM}' save {carried[0]} -o /dev/stdout | tar --list"
     environment = {"PATH": os.environ["PATH"], **stxb.environment}
     ended = subprocess.run(["sh", "-c", command], env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
@@ -168,9 +174,9 @@ def test_through_a_pipe(stxb: Stxb, base_image: ImageReference) -> None:
         (("{base}", "-o", "nowhere/x.tar"), "nowhere/x.tar cannot be written: No such file or directory"),
     ],
 )
-def test_what_cannot_be_saved(stxb: Stxb, base_image: ImageReference, words: tuple[str, ...], said: str) -> None:
+def test_what_cannot_be_saved(stxb: Stxb, carried: tuple[str, ...], words: tuple[str, ...], said: str) -> None:
     (stxb.folder / "folder.tar").mkdir()
-    ended = stxb.run("save", *(word.format(base=base_image) for word in words))
+    ended = stxb.run("save", *(word.format(base=carried[0]) for word in words))
     assert (ended.status, ended.out) == (2, "")
     assert said in ended.err
     assert sorted(path.name for path in stxb.folder.glob("*x*")) == []

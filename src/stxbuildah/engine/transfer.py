@@ -111,3 +111,23 @@ def load(runner: Runner, chunks: Iterable[bytes], name: str) -> tuple[str, ...]:
 
 def _names(line: str) -> str:
     return next((line.removeprefix(beginning) for beginning in _LOADED if line.startswith(beginning)), "")
+
+
+def recompressed(runner: Runner, source: str, target: str, compression: str) -> None:
+    """Copy an image with its layers compressed.
+
+    Args:
+        runner: runs skopeo.
+        source: the image as skopeo names it, with plain layers.
+        target: where to, ``dir:FOLDER``.
+        compression: ``gzip`` or ``zstd``.
+
+    Raises:
+        DiskFullError: no space is left.
+        StxbError: skopeo fails.
+    """
+    options = ["--dest-compress", "--dest-compress-format", compression]
+    try:
+        runner.run(["skopeo", "copy", "--quiet", *options, source, target])
+    except ProcessError as error:
+        raise to_error(fault_of(error), f"compressing layers by {compression}") from error

@@ -18,6 +18,7 @@ from stxbuildah.transport.documents import objects_of, text_of
 _LAYER_NAME = re.compile(r"([0-9a-f]{64})\.tar|blobs/sha256/([0-9a-f]{64})")
 # More than any set of images.
 _MOST_BYTES = 2**63
+_SAVED = "what podman saves"
 
 
 @contextmanager
@@ -44,8 +45,8 @@ def _layers(runner: Runner, images: Sequence[StoredImage]) -> Generator[tuple[st
     wanted = {diff_id for image in images for diff_id in diff_ids_of(image.documents.config)}
     for form, names in _archives(images):
         with saved(runner, names, form) as chunks:
-            stream = ByteStream(chunks, limit=_MOST_BYTES, name="what podman saves")
-            for file in streamed_files(stream):
+            stream = ByteStream(chunks, limit=_MOST_BYTES, name=_SAVED)
+            for file in streamed_files(stream, _SAVED):
                 found = _LAYER_NAME.fullmatch(file.name)
                 digest = (found[1] or found[2]) if found else ""
                 if f"sha256:{digest}" in wanted:

@@ -11,6 +11,7 @@ from typing import BinaryIO
 from stxbuildah.engine.transfer import load as load_archive
 from stxbuildah.errors import DiskFullError, InputError
 from stxbuildah.job.engine import Engine, opened_engine
+from stxbuildah.job.pushedlayers import PushedLayers
 from stxbuildah.job.storedlayers import streamed_layers
 from stxbuildah.job.workspace import work_folder, written_in_place
 from stxbuildah.layer.atomic import written_beside
@@ -100,7 +101,8 @@ def _carried_over(engine: Engine, tar: ByteStream, folder: Path, file: str) -> t
     """Load an archive of ours; nothing goes into the store before all of it was read and found whole."""
     blobs = BlobFolder(folder / "blobs", file)
     images = unpacked_images(tar, blobs, file)
-    restorer = LayerRestorer(blobs)
+    pushed = PushedLayers(runner=engine.runner, blobs=blobs, folder=folder / "recompressed")
+    restorer = LayerRestorer(blobs, pushed.recompress)
     present = {(image.image_id, image.digest) for image in engine.store.list()}
     loaded = []
     for image in images:

@@ -39,13 +39,14 @@ class StreamedFile(NamedTuple):
     content: Iterator[bytes]
 
 
-def streamed_files(stream: ByteStream) -> Iterator[StreamedFile]:
+def streamed_files(stream: ByteStream, name: str) -> Iterator[StreamedFile]:
     """Give the regular files of a tar in their order; what is not read of one is passed over.
 
     Folders, links and devices are passed over as well. Nothing of what follows the archive's end is read.
 
     Args:
         stream: the uncompressed tar, at its beginning.
+        name: the archive as a message names it.
 
     Raises:
         InputError: it is no tar, is damaged or cut off, or is beyond the limits of this module.
@@ -56,36 +57,40 @@ def streamed_files(stream: ByteStream) -> Iterator[StreamedFile]:
         if block == _ENDING and extension is None:
             return
         if len(block) < BLOCK:
-            raise _truncated()
-        header = split_header(block)
-        size = parse_number(header.size)
-        if header.type in _EXTENSIONS:
-            # Records of a global header count for nothing, as in containers/image.
-            read_into = (None if header.type == _GLOBAL else extension) or Extension(_MAXIMUM_EXTENSION)
-            read_into.read(header.type, size, stream)
-            extension = extension if header.type == _GLOBAL else read_into
-            continue
-        name = full_name(header, block)
-        if extension is not None:
-            name = extension.name or name
-            size = pax_number(extension.records, b"size", size)
-            extension = None
+            raise _truncated(name)
+        try:
+            header = split_header(block)
+            size = parse_number(header.size)
+            if header.type in _EXTENSIONS:
+                # Records of a global header count for nothing, as in containers/image.
+                read_into = (None if header.type == _GLOBAL else extension) or Extension(_MAXIMUM_EXTENSION)
+                read_into.read(header.type, size, stream)
+                extension = extension if header.type == _GLOBAL else read_into
+                continue
+            path = full_name(header, block)
+            if extension is not None:
+                path = extension.name or path
+                size = pax_number(extension.records, b"size", size)
+                extension = None
+        except InputError as error:
+            raise InputError(f"{name} is damaged: {error.message} (before byte {stream.position})") from error
         if header.type in _REGULAR:
-            content = _Content(stream, size)
-            yield StreamedFile(name=name.decode("utf-8", "surrogateescape"), size=size, content=content.pieces())
+            content = _Content(stream, size, name)
+            yield StreamedFile(name=path.decode("utf-8", "surrogateescape"), size=size, content=content.pieces())
             content.pass_over()
         elif header.type not in _WITHOUT_CONTENT:
-            raise InputError(f"the archive has a member of the type {header.type!r}, which none of images has")
-    raise InputError(f"the archive has more than {_MAXIMUM_MEMBERS} members")
+            raise InputError(f"{name} has a member of the type {header.type!r}, which no archive of images has")
+    raise InputError(f"{name} has more than {_MAXIMUM_MEMBERS} members")
 
 
 class _Content:
     """The content of one file, and what is left of it."""
 
-    def __init__(self, stream: ByteStream, size: int) -> None:
+    def __init__(self, stream: ByteStream, size: int, name: str) -> None:
         if size < 0:
-            raise InputError("the archive has a file of less than no bytes")
+            raise InputError(f"{name} is damaged: it has a file of less than no bytes")
         self._stream = stream
+        self._name = name
         self._left = size
         self._fill = -size % BLOCK
 
@@ -93,15 +98,15 @@ class _Content:
         while self._left:
             piece = self._stream.piece(min(self._left, _PIECE))
             if not piece:
-                raise _truncated()
+                raise _truncated(self._name)
             self._left -= len(piece)
             yield piece
 
     def pass_over(self) -> None:
         left = self._left + self._fill
         if self._stream.skip(left) < left:
-            raise _truncated()
+            raise _truncated(self._name)
 
 
-def _truncated() -> InputError:
-    return InputError("the archive ends before its end", hint="it was cut off on its way: carry it over again")
+def _truncated(name: str) -> InputError:
+    return InputError(f"{name} ends before its end", hint="it was cut off on its way: carry it over again")

@@ -72,7 +72,7 @@ def unpacked_images(stream: ByteStream, blobs: BlobFolder, name: str) -> tuple[U
         InputError: it is damaged, cut off, or beyond a limit, or its images contradict themselves.
         DiskFullError: no space is left.
     """
-    files = streamed_files(stream)
+    files = streamed_files(stream, name)
     listing = _read_listing(next(files, None), name)
     count = 0
     for file in files:

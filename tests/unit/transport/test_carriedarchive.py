@@ -144,40 +144,84 @@ def test_what_this_program_has_compressed_is_made_anew(form: ArchiveForm, tmp_pa
     assert [(image.reference, image.documents) for image in images] == [
         (stored.image.reference, stored.image.documents) for stored in (both, plain, docker)
     ]
-    restorer = LayerRestorer(blobs)
+
+    def nobody(diff_id: str, compression: Compression) -> str:
+        raise AssertionError
+
+    restorer = LayerRestorer(blobs, nobody)
     for image in images:
         assert restorer.restore(image)
-        for layer in json.loads(image.documents.manifest)["layers"]:
-            assert digest_of(blobs.path(layer["digest"]).read_bytes()) == layer["digest"]
+        check_layers(image, blobs)
 
 
-def test_what_others_have_compressed_is_not_tried(tmp_path: Path) -> None:
-    made = {
-        "somebody": theirs(make_image(b"1", b"2")),
-        "unmarked": ours(Compression.GZIP, comment="buildah", name="localhost/unmarked:1"),
-    }
-    images, blobs = unpacked(archive_of(*made.values()), tmp_path)
-    before = sorted((tmp_path / "blobs").iterdir())
-    assert [LayerRestorer(blobs).restore(image) for image in images] == [False, False]
-    assert sorted((tmp_path / "blobs").iterdir()) == before
+def check_layers(image: UnpackedImage, blobs: BlobFolder) -> None:
+    for layer in json.loads(image.documents.manifest)["layers"]:
+        assert digest_of(blobs.path(layer["digest"]).read_bytes()) == layer["digest"]
+
+
+@attrs.frozen
+class Others:
+    """Compresses by zlib; knows what it was asked for."""
+
+    blobs: BlobFolder
+    asked: list[str] = attrs.field(factory=list)
+
+    def recompress(self, diff_id: str, compression: Compression) -> str:
+        assert compression is Compression.GZIP
+        self.asked.append(diff_id)
+        digest, _ = self.blobs.put_unknown([gzipped(self.blobs.path(diff_id).read_bytes())])
+        return digest
+
+
+def pushed(stored: Stored) -> Stored:
+    """The same image with all its layers compressed by others."""
+    packed = [gzipped(layer) for layer in stored.layers]
+    manifest = json.loads(stored.image.documents.manifest)
+    manifest["layers"] = [{**manifest["layers"][0], "digest": digest_of(layer), "size": len(layer)} for layer in packed]
+    documents = attrs.evolve(stored.image.documents, manifest=to_json(manifest))
+    return attrs.evolve(stored, image=attrs.evolve(stored.image, documents=documents))
+
+
+def test_what_others_have_compressed_is_left_to_them(tmp_path: Path) -> None:
+    made = (
+        theirs(make_image(b"1", b"2")),
+        theirs(make_image(b"1", b"3", docker=True), "localhost/docker:1"),
+        pushed(ours(Compression.GZIP, Compression.GZIP, name="localhost/pushed:1")),
+        ours(Compression.GZIP, comment="buildah", name="localhost/unmarked:1"),
+    )
+    images, blobs = unpacked(archive_of(*made), tmp_path)
+    others = Others(blobs)
+    restorer = LayerRestorer(blobs, others.recompress)
+    assert [restorer.restore(image) for image in images] == [True, True, True, False]
+    for image in images[:3]:
+        check_layers(image, blobs)
+    assert sorted(others.asked) == sorted({digest_of(layer) for stored in made for layer in stored.layers})
 
 
 def test_the_smallest_layer_that_differs_is_the_last_that_is_made(tmp_path: Path) -> None:
-    """The history says that this program made them, and its libraries make something else of them now."""
-    image = ours(Compression.GZIP, Compression.GZIP, repeat=50)
-    small = tar({"small": b"x"})
-    config = json.loads(image.image.documents.config)
-    config["rootfs"]["diff_ids"].append(digest_of(small))
-    config["history"].append(config["history"][0])
+    """The layers were made by this program, and the libraries make something else of them now."""
+    image = theirs(make_image(b"x" * 100_000, b"y" * 70_000, b"small"))
     manifest = json.loads(image.image.documents.manifest)
-    manifest["layers"].append({**manifest["layers"][0], "digest": digest_of(gzipped(small))})
-    manifest["config"] |= {"digest": digest_of(to_json(config)), "size": len(to_json(config))}
-    documents = ImageDocuments(manifest=to_json(manifest), config=to_json(config))
-    stored = Stored(image=attrs.evolve(image.image, documents=documents), layers=(*image.layers, small))
+    manifest["layers"][2]["digest"] = digest_of(b"by another zlib")
+    documents = attrs.evolve(image.image.documents, manifest=to_json(manifest))
+    stored = attrs.evolve(image, image=attrs.evolve(image.image, documents=documents))
     [found], blobs = unpacked(archive_of(stored), tmp_path)
-    count = len(list((tmp_path / "blobs").iterdir()))
-    assert not LayerRestorer(blobs).restore(found)
-    assert len(list((tmp_path / "blobs").iterdir())) == count + 1
+    others = Others(blobs)
+    assert not LayerRestorer(blobs, others.recompress).restore(found)
+    assert others.asked == [found.diff_ids[2]]
+
+
+def test_what_nobody_knows_is_not_tried(tmp_path: Path) -> None:
+    image = theirs(make_image(b"1"))
+    manifest = json.loads(image.image.documents.manifest)
+    manifest["layers"][0]["mediaType"] += "+encrypted"
+    documents = attrs.evolve(image.image.documents, manifest=to_json(manifest))
+    [found], blobs = unpacked(
+        archive_of(attrs.evolve(image, image=attrs.evolve(image.image, documents=documents))), tmp_path
+    )
+    others = Others(blobs)
+    assert not LayerRestorer(blobs, others.recompress).restore(found)
+    assert others.asked == []
 
 
 @settings(max_examples=60)
