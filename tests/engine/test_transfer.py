@@ -182,15 +182,23 @@ def test_what_cannot_be_saved(stxb: Stxb, carried: tuple[str, ...], words: tuple
     assert sorted(path.name for path in stxb.folder.glob("*x*")) == []
 
 
-def test_what_cannot_be_loaded(stxb: Stxb, images: Images) -> None:
-    (stxb.folder / "text.tar").write_text("no archive")
-    (stxb.folder / "cut.tgz").write_bytes(gzip.compress(bytes(100_000))[:-9])
+def test_what_cannot_be_loaded(stxb: Stxb, images: Images, carried: tuple[str, ...]) -> None:
+    stxb.done("save", carried[1], "-o", "whole.tar")
+    whole = (stxb.folder / "whole.tar").read_bytes()
+    place = whole.index(b"stx_gzip-1.0.dist-info/WHEEL")
+    harmed = {
+        "absent.tar": (b"", "there is no archive absent.tar"),
+        "text.tar": (b"no archive", "text.tar is no archive of images"),
+        "cut.tgz": (gzip.compress(bytes(100_000))[:-9], "cut.tgz: the layer is truncated"),
+        "cut.tar": (whole[:-1024], "cut.tar ends before its end"),
+        "changed.tar": (whole[:place] + b"S" + whole[place + 1 :], "changed.tar is damaged: its blob sha256:"),
+    }
     before = images.listed()
-    ended = stxb.run("load", "text.tar")
-    assert (ended.status, ended.out) == (2, "")
-    assert "text.tar is no archive of images" in ended.err
-    ended = stxb.run("load", "cut.tgz")
-    assert (ended.status, ended.out) == (2, "")
-    assert "cut.tgz: the layer is truncated" in ended.err
-    assert stxb.run("load", "absent.tar").status == 2
+    for name, (content, said) in harmed.items():
+        if content:
+            (stxb.folder / name).write_bytes(content)
+        ended = stxb.run("load", name)
+        assert (ended.status, ended.out) == (2, "")
+        assert said in ended.err
     assert images.listed() == before
+    assert list((Path(stxb.environment["XDG_CACHE_HOME"]) / "stxb/work").iterdir()) == []

@@ -100,7 +100,12 @@ def load(file: Path, host: HostOptions) -> tuple[CarriedImage, ...]:
 def _carried_over(engine: Engine, tar: ByteStream, folder: Path, file: str) -> tuple[CarriedImage, ...]:
     """Load an archive of ours; nothing goes into the store before all of it was read and found whole."""
     blobs = BlobFolder(folder / "blobs", file)
-    images = unpacked_images(tar, blobs, file)
+    try:
+        images = unpacked_images(tar, blobs, file)
+    except DiskFullError as error:
+        raise DiskFullError(
+            f"no space is left to unpack {file} in {folder.parent}", hint="name a folder with more room by TMPDIR"
+        ) from error
     pushed = PushedLayers(runner=engine.runner, blobs=blobs, folder=folder / "recompressed")
     restorer = LayerRestorer(blobs, pushed.recompress)
     present = {(image.image_id, image.digest) for image in engine.store.list()}
