@@ -156,6 +156,18 @@ def test_the_same_again_is_the_same_image(made: Made) -> None:
     assert (again["digest"], again["layer"]) == (made.result["digest"], made.result["layer"])
 
 
+def test_it_is_carried_to_an_empty_store_with_its_digest(made: Made, images: Images, engine_folder: Path) -> None:
+    archive, store = made.stxb.folder / "base.tar.zst", engine_folder / "carried"
+    made.stxb.done("save", made.result["image"], "-o", archive)
+    elsewhere = ("--root", store / "root", "--runroot", store / "run", "--storage-driver", "overlay")
+    try:
+        [loaded] = made.stxb.done("load", archive, "--format", "json", *elsewhere).json
+    finally:
+        images.runner.run(["buildah", "unshare", "rm", "-rf", str(store)])
+        archive.unlink()
+    assert (loaded["reference"], loaded["digest"]) == (made.result["image"], made.result["digest"])
+
+
 @pytest.mark.parametrize(
     ("path", "status", "told"), [("/nothing", 2, "does not have a Release file"), (":1", 5, "Failed to fetch")]
 )
