@@ -42,7 +42,7 @@ ALLOWED_VARIABLES = frozenset(
         "DBUS_SESSION_BUS_ADDRESS", "SSH_AUTH_SOCK", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE",
         "CONTAINERS_CONF", "CONTAINERS_CONF_OVERRIDE", "CONTAINERS_STORAGE_CONF", "CONTAINERS_REGISTRIES_CONF",
         "STORAGE_DRIVER", "STORAGE_OPTS", "REGISTRY_AUTH_FILE", "BUILDAH_ISOLATION", "BUILDAH_RUNTIME",
-        "BUILD_REGISTRY_SOURCES",
+        "BUILD_REGISTRY_SOURCES", "GOGC", "GOMEMLIMIT",
         "http_proxy", "https_proxy", "no_proxy", "all_proxy", "ftp_proxy",
         "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "FTP_PROXY",
     }
@@ -119,6 +119,21 @@ def redact(text: str, secrets: Sequence[str]) -> str:
 
 
 @attrs.frozen(kw_only=True)
+class Entrance(Value):
+    """The way into a user namespace that is there.
+
+    Attributes:
+        programs: which programs take it.
+        words: what stands before such a program's argv.
+        variables: what its environment has besides.
+    """
+
+    programs: frozenset[str]
+    words: tuple[str, ...]
+    variables: tuple[tuple[str, str], ...]
+
+
+@attrs.frozen(kw_only=True)
 class Runner(Value):
     """Runs programs in one environment.
 
@@ -127,6 +142,7 @@ class Runner(Value):
         on_line: called with each line a child writes on standard error, as it comes; from another thread.
         secrets: strings that never appear in a line shown or an error raised.
         options: words put behind a program's name whenever it is run, by that name.
+        entrance: the user namespace that programs are run in; None to leave that to them.
         children: ends all programs together when the run is ended; None for programs that end with their callers.
         tidying: its programs clean up: the end of the others does not concern them.
     """
@@ -135,6 +151,7 @@ class Runner(Value):
     on_line: Callable[[str], None] | None = attrs.field(default=None, eq=False)
     secrets: tuple[str, ...] = attrs.field(default=(), repr=False)
     options: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    entrance: Entrance | None = None
     children: "Children | None" = attrs.field(default=None, eq=False)
     tidying: bool = False
 
@@ -223,8 +240,12 @@ class Runner(Value):
             HostError: the program is not there or cannot be run.
             InterruptedByUserError: all programs of the run were ended.
         """
-        environment = child_environment({**dict(self.extra), **(extra or {})})
+        variables = {**dict(self.extra), **(extra or {})}
         words = [argv[0], *dict(self.options).get(argv[0], ()), *argv[1:]]
+        if self.entrance is not None and argv[0] in self.entrance.programs:
+            words[:0] = self.entrance.words
+            variables |= dict(self.entrance.variables)
+        environment = child_environment(variables)
 
         def begin() -> Child:
             return subprocess.Popen(

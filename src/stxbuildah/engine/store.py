@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The local image store, and images on their way to and from registries.
 
-Reading goes through skopeo, which answers in a fortieth of a second and needs no user namespace for it. Locks are
+An image that the store's own files tell of is read there; for any other skopeo is asked. Locks are
 the store's own: containers/storage serializes writers of all programs, so nothing here locks anything.
 """
 
@@ -20,6 +20,7 @@ from stxbuildah.engine.faults import Fault, FaultKind, to_error
 from stxbuildah.engine.process import Completed, ProcessError, Runner, child_environment
 from stxbuildah.engine.registry_flags import Side, registry_of, registry_options
 from stxbuildah.engine.retry import fault_of, retrying
+from stxbuildah.engine.storefiles import StoreFiles
 from stxbuildah.errors import InputError
 from stxbuildah.model.image import ImageDocuments
 from stxbuildah.model.reference import ImageReference
@@ -65,12 +66,14 @@ class Store(Value):
         access: how registries are reached.
         retry: how often transient faults are tried again.
         stop: set to end pauses between attempts.
+        files: the local store's files; None to ask programs for everything.
     """
 
     runner: Runner
     access: RegistryAccess = attrs.field(factory=RegistryAccess)
     retry: Retry = attrs.field(factory=Retry)
     stop: threading.Event = attrs.field(factory=threading.Event, eq=False, repr=False)
+    files: StoreFiles | None = None
 
     def read(self, reference: ImageReference) -> StoredImage | None:
         """Give an image of the local store with its documents, byte for byte; None when the store lacks it.
@@ -105,6 +108,9 @@ class Store(Value):
         return None if stored is None else stored.documents
 
     def _documents(self, reference: ImageReference) -> ImageDocuments | None:
+        found = self.files.documents(str(reference)) if self.files is not None else None
+        if found is not None:
+            return found
         name = _stored(reference)
         for _ in range(_READS):
             manifest, config = _both(lambda: self._inspect(name), lambda: self._inspect(name, "--config"))
@@ -304,16 +310,19 @@ class Store(Value):
         name = str(stored_names(reference)[0])
         self._tried(f"untagging {reference}", ["podman", "untag", name, name])
 
-    def remove(self, reference: ImageReference) -> None:
-        """Remove a name from the local store, and the image with its own layers when it was its last name.
+    def remove(self, *references: ImageReference) -> None:
+        """Remove names from the local store, and an image with its own layers when it was its last name.
 
-        One image at a time and never by force: whatever other images or working containers stand on stays.
+        Never by force: whatever other images or working containers stand on stays. One that cannot be removed keeps no
+        other.
 
         Raises:
-            InputError: the store has no such image.
-            BuildError: a container uses it.
+            InputError: the store lacks one.
+            BuildError: a container uses one.
         """
-        self._tried(f"removing {reference}", ["buildah", "rmi", str(stored_names(reference)[0])])
+        if references:
+            names = [str(stored_names(reference)[0]) for reference in references]
+            self._tried(f"removing {', '.join(names)}", ["buildah", "rmi", *names])
 
     def list(self, *, label: str = "") -> tuple[ListedImage, ...]:
         """List the images of the local store.

@@ -8,7 +8,7 @@ An ordinary account cannot mount a container, nor read what belongs to the conta
 import io
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -105,6 +105,25 @@ class ContainerTree:
         )
 
     @classmethod
+    def of_layers(cls, runner: Runner, choices: HostChoices, folders: Sequence[Path]) -> Self:
+        """Open the files of an image of the local store, for reading.
+
+        Args:
+            runner: runs what reads them.
+            choices: names the store.
+            folders: the image's layers, top first, as ``engine.storefiles`` gives them.
+
+        Raises:
+            HostError: they cannot be read.
+        """
+        argv = [*_python(), "--layers", *map(str, folders)]
+        if runner.entrance is not None:
+            argv = [*runner.entrance.words, *argv]
+        elif os.geteuid() != 0:
+            argv = ["buildah", "unshare", *argv]
+        return cls(runner.start(argv, stdin=PIPE, extra=dict(choices.environment)))
+
+    @classmethod
     def of_folder(cls, runner: Runner, root: Path, *, base: Path | None = None, created: float = 0.0) -> Self:
         """Open a folder of our own as the root of a tree, with another one as the base of ``changes``."""
         roots = [str(root), *([str(base)] if base else [])]
@@ -173,6 +192,19 @@ class ContainerTree:
         """
         answer = self._ask(path, b"xattrs", _encode(path))
         return tuple((_decode(name), value) for name, value in zip(answer[::2], answer[1::2], strict=True))
+
+    def touched(self, count: int) -> Mapping[str, bool]:
+        """Tell what an image's topmost layers have, as ``layer.above`` wants it; of a tree by ``of_layers`` alone.
+
+        Args:
+            count: how many layers.
+        """
+        with self._channel.lock:
+            return {
+                _decode(field[1:]): field[:1] == b"1"
+                for fields in self._answers("", b"touched", b"%d" % count)
+                for field in fields
+            }
 
     @property
     def layered(self) -> bool:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """``stxb base``: a base image of the distribution's packages alone, or of an image of a registry."""
 
-import platform
 import re
 import time
 from collections.abc import Callable
@@ -20,10 +19,10 @@ from stxbuildah.job.basework import BaseWork
 from stxbuildah.job.engine import opened_engine
 from stxbuildah.job.gather import read_text
 from stxbuildah.job.repositories import find_lists
+from stxbuildah.job.system import complete_system
 from stxbuildah.job.textfile import read_whole
 from stxbuildah.job.workspace import work_folder
-from stxbuildah.layer.osrelease import parse_os_release
-from stxbuildah.model.base import KNOWN_ARCHITECTURES, BaseRequest, BaseSystem, architecture_of, image_platform
+from stxbuildah.model.base import BaseRequest, BaseSystem
 from stxbuildah.model.baseplan import BasePlan, BaseRecipe, BaseResult, BaseTemplates, Template
 from stxbuildah.plan.base import plan_base
 from stxbuildah.plan.baseorigin import COMMAND_LINE
@@ -32,7 +31,6 @@ from stxbuildah.recipes import recipe
 Say = Callable[[str], None]
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
-_OS_RELEASE = Path("/etc/os-release")
 
 
 def plan(request: BaseRequest) -> BasePlan:
@@ -91,31 +89,6 @@ def named_release(system: BaseSystem) -> BaseSystem:
         return system
     named = attrs.evolve(system, codename=system.version)
     return named if _recipe_file(named) is not None else system
-
-
-def complete_system(system: BaseSystem) -> BaseSystem:
-    """Fill in what was not named by what this machine is.
-
-    Raises:
-        InputError: this machine does not say, or is another system than the one that was named.
-    """
-    try:
-        values = parse_os_release(_OS_RELEASE.read_text(encoding="utf-8", errors="replace"))
-    except OSError:
-        values = {}
-    host, codename = values.get("ID", "").lower(), values.get("VERSION_CODENAME", "").lower()
-    name = system.os or host
-    codename = system.codename or (codename if name == host else "")
-    if not name or not codename:
-        raise InputError(
-            f"the release of {name or 'the operating system'} is not known",
-            hint="name the operating system with --os and its release with --os-codename, as debian and trixie",
-        )
-    machine = platform.machine()
-    arch = system.arch or architecture_of(machine)
-    if arch not in KNOWN_ARCHITECTURES:
-        image_platform(arch or machine)
-    return attrs.evolve(system, os=name, codename=codename, arch=arch)
 
 
 def read_config(request: BaseRequest) -> BaseConfig:

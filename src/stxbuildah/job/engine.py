@@ -2,7 +2,7 @@
 """The engine as one job uses it: programs, store and folders, set up by what this host can do."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from stxbuildah.engine.orphans import find_orphans, remove_orphans
 from stxbuildah.engine.probe import choose_host
 from stxbuildah.engine.process import Runner, parent_environment
 from stxbuildah.engine.store import Store
+from stxbuildah.engine.storefiles import StoreFiles
 from stxbuildah.errors import StxbError
 from stxbuildah.job.workspace import Folders, lists_of_temporary_images, orphaned_work_folders, remove_work_folder
 from stxbuildah.model.host import UserChoices
@@ -91,7 +92,7 @@ def set_up(host: HostOptions, access: RegistryAccess, retry: Retry) -> Engine:
         options=_runroot_options(host.storage),
     )
     folders = Folders.from_environment(parent_environment())
-    store = Store(runner=runner, access=access, retry=retry)
+    store = Store(runner=runner, access=access, retry=retry, files=StoreFiles.of(choices.storage))
     return Engine(choices=choices, runner=runner, store=store, folders=folders)
 
 
@@ -135,11 +136,10 @@ def clear_away(engine: Engine) -> Cleaned:
 
 def remove_temporary_images(store: Store, folder: Path) -> None:
     """Remove the images that a run has put into the store for itself, as its work folder and those in it tell."""
-    for noted in lists_of_temporary_images(folder):
-        for name in noted.read_text(encoding="utf-8").split():
-            # A run that is killed while it writes may leave a piece of a name, which could be that of a user's image.
-            if name.startswith(f"{TEMPORARY_NAME}:"):
-                remove_temporary_image(store, ImageReference.parse(name))
+    texts = [noted.read_text(encoding="utf-8") for noted in lists_of_temporary_images(folder)]
+    # A run that is killed while it writes may leave a piece of a name, which could be that of a user's image.
+    names = [name for text in texts for name in text.split() if name.startswith(f"{TEMPORARY_NAME}:")]
+    _remove_temporary(store, [ImageReference.parse(name) for name in names])
 
 
 def remove_temporary_image(store: Store, name: ImageReference) -> None:
@@ -147,8 +147,12 @@ def remove_temporary_image(store: Store, name: ImageReference) -> None:
 
     One that is not there, or that a kept container stands on, is left alone.
     """
+    _remove_temporary(store, [name])
+
+
+def _remove_temporary(store: Store, names: Sequence[ImageReference]) -> None:
     tidying = attrs.evolve(store, runner=attrs.evolve(store.runner, tidying=True))
     try:
-        tidying.remove(name)
+        tidying.remove(*names)
     except StxbError as error:
-        log.debug("image.temporary.left", image=str(name), reason=error.message)
+        log.debug("image.temporary.left", images=list(map(str, names)), reason=error.message)

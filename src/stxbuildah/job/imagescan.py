@@ -8,8 +8,8 @@ import attrs
 from stxbuildah.directive.image import read_image_directives, unreadable
 from stxbuildah.directive.inc import images_inc_names, parse_images_inc
 from stxbuildah.errors import InputError, Problem, ProblemsError
-from stxbuildah.job.base import complete_system
 from stxbuildah.job.repositories import find_lists
+from stxbuildah.job.system import complete_system
 from stxbuildah.job.textfile import read_whole
 from stxbuildah.model.base import BaseSystem
 from stxbuildah.model.imagebuild import ImageSelection, ReadDirectives, SelectionRequest

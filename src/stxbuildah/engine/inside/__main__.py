@@ -3,7 +3,8 @@
 
 Started by ``engine.tree`` as ``python3 -I -S -X utf8 inside/__main__.py ROOT [BASE]``. ROOT is the folder of the
 container's files and BASE that of an untouched container of the same image; each a path, or ``env:NAME`` for the
-variable that holds it (``buildah unshare --mount NAME=CONTAINER`` gives it so).
+variable that holds it (``buildah unshare --mount NAME=CONTAINER`` gives it so). With ``--layers FOLDER ...`` the
+files are those of an image, read from its layers' folders, top first.
 """
 
 import os
@@ -14,6 +15,7 @@ from collections.abc import Callable, Iterator
 sys.path.append(__file__.rsplit("/", 4)[0])
 
 from stxbuildah.engine.inside.read import Reader
+from stxbuildah.engine.inside.walk import ENOTSUP
 from stxbuildah.engine.inside.wire import FAULT, LAST, MORE, VERSION, Fields, receive, send
 
 Operation = Callable[..., Fields | Iterator[Fields] | None]
@@ -22,12 +24,10 @@ Operation = Callable[..., Fields | Iterator[Fields] | None]
 class Server:
     """Finds the operation for each request; the rarer ones are loaded when they are first asked for."""
 
-    def __init__(self, root: str, base: str | None) -> None:
+    def __init__(self, reader: Reader, root: str, base: str | None) -> None:
         self.root = root
         self.base = base
-        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-        self.folder = os.open(root, flags)
-        reader = Reader(self.folder)
+        self.folder = reader.root
         self.operations: dict[bytes, Operation] = {
             b"lstat": reader.lstat,
             b"scandir": reader.scandir,
@@ -40,6 +40,8 @@ class Server:
     def find(self, name: bytes) -> Operation:
         """Give the operation of this name."""
         if name not in self.operations:
+            if not self.root:
+                raise OSError(ENOTSUP, "the files of an image are for reading")
             if name in {b"put", b"more", b"finish"}:
                 from stxbuildah.engine.inside.write import Writer
 
@@ -75,11 +77,29 @@ class Server:
             answers.flush()
 
 
+def _unanswered(*_: bytes) -> None:
+    """Take a piece of a layer, which is refused at its end: nobody waits for an answer before."""
+
+
+def _server(words: list[str]) -> Server:
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+    if words[0] == "--layers":
+        from stxbuildah.engine.inside.compare import allow_many_files
+        from stxbuildah.engine.inside.layers import LayersReader
+
+        allow_many_files()
+        reader = LayersReader([os.open(folder, flags) for folder in words[1:]])
+        server = Server(reader, "", None)
+        server.operations |= {b"touched": reader.touched, b"put": _unanswered, b"more": _unanswered}
+        return server
+    roots = [os.environ[word[4:]] if word.startswith("env:") else word for word in words[:2]]
+    return Server(Reader(os.open(roots[0], flags)), roots[0], roots[1] if roots[1:] else None)
+
+
 def main() -> None:
     """Serve the trees that the command line names."""
-    roots = [os.environ[word[4:]] if word.startswith("env:") else word for word in sys.argv[1:3]]
     try:
-        Server(roots[0], roots[1] if roots[1:] else None).serve()
+        _server(sys.argv[1:]).serve()
     except (KeyboardInterrupt, BrokenPipeError):
         # The one who started us is being stopped as well, and is the one who tells the user.
         os._exit(130)

@@ -19,7 +19,7 @@ from stxbuildah.engine.inside.walk import (
 )
 from stxbuildah.engine.inside.wire import CHUNK, Fields
 
-_BATCH = 1000
+BATCH = 1000
 
 
 class Reader:
@@ -54,7 +54,7 @@ class Reader:
                         # In a folder that overlay does not merge, readdir also gives the names of whiteouts.
                         continue
                     batch += [name, *describe(name, folder, status)]
-                    if len(batch) >= 3 * _BATCH:
+                    if len(batch) >= 3 * BATCH:
                         yield batch
                         batch = []
         except OSError as error:
@@ -64,11 +64,7 @@ class Reader:
 
     def open(self, path: bytes) -> Fields:
         """Open a regular file; give a handle, its size and the first bytes. A handle of 0 has no more to give."""
-        names = parts(path)
-        if not names:
-            raise OSError(ENOENT, "not a regular file")
-        with walk(self.root, names[:-1]) as folder:
-            descriptor = open_regular(names[-1], folder)
+        descriptor = self._open(path)
         size = os.fstat(descriptor).st_size
         first = os.read(descriptor, min(size, CHUNK) + 1)
         if len(first) == size <= CHUNK:
@@ -77,6 +73,13 @@ class Reader:
         self.counter += 1
         self.opened[self.counter] = descriptor
         return [b"%d" % self.counter, b"%d" % size, first]
+
+    def _open(self, path: bytes) -> int:
+        names = parts(path)
+        if not names:
+            raise OSError(ENOENT, "not a regular file")
+        with walk(self.root, names[:-1]) as folder:
+            return open_regular(names[-1], folder)
 
     def pread(self, handle: bytes, offset: bytes) -> Fields:
         """Give the next bytes of an open file; none at its end."""

@@ -2,7 +2,8 @@
 """Building one image: by its builder, then what follows every build, and the image with its name."""
 
 from stxbuildah.errors import InputError
-from stxbuildah.job.images import docker, loci, postbuild, script
+from stxbuildah.job.image import layers_above
+from stxbuildah.job.images import docker, postbuild, script
 from stxbuildah.job.images.container import FinishedImage, ImageContainer
 from stxbuildah.job.images.inputs import common_inputs, written_inputs
 from stxbuildah.job.images.work import ImageWork, RawImage
@@ -21,8 +22,13 @@ def image_inputs(work: ImageWork) -> dict[str, str]:
     Raises:
         StxbError: a component is missing or cannot be read.
     """
-    builders = {Builder.DOCKER: docker.inputs, Builder.LOCI: loci.inputs, Builder.SCRIPT: script.inputs}
-    return {**common_inputs(work), **builders[work.image.directives.builder](work)}
+    builder = work.image.directives.builder
+    if builder is Builder.LOCI:
+        from stxbuildah.job.images import loci
+
+        return {**common_inputs(work), **loci.inputs(work)}
+    own = script.inputs(work) if builder is Builder.SCRIPT else docker.inputs(work)
+    return {**common_inputs(work), **own}
 
 
 def build_image(work: ImageWork, inputs: dict[str, str]) -> FinishedImage:
@@ -40,6 +46,8 @@ def build_image(work: ImageWork, inputs: dict[str, str]) -> FinishedImage:
     facts = {INPUTS_LABEL: written_inputs(inputs), "org.opencontainers.image.created": rfc3339(work.timestamp)}
     created_by = f"{CREATED_BY}{directives.label}"
     if directives.builder is Builder.LOCI:
+        from stxbuildah.job.images import loci
+
         base = work.base
         facts |= {OCI_BASE_NAME: str(base.reference), OCI_BASE_DIGEST: base.digest}
         with ImageContainer.opened(work, base) as container:
@@ -48,7 +56,8 @@ def build_image(work: ImageWork, inputs: dict[str, str]) -> FinishedImage:
             return container.finish(work.image.names.build, labels=facts, created_by=created_by)
     # An image that has its labels from the start, and no layer to come, is there when it is built.
     raw = script.build_script(work) if directives.builder is Builder.SCRIPT else docker.build_docker(work, facts)
-    with ImageContainer.opened(work, _stored(work, raw)) as container:
+    stored = _stored(work, raw)
+    with ImageContainer.opened(work, stored, _below(work, stored)) as container:
         postbuild.post_build(container)
         return container.finish(work.image.names.build, labels=facts, created_by=created_by)
 
@@ -58,3 +67,10 @@ def _stored(work: ImageWork, raw: RawImage) -> StoredImage:
     if found is None:
         raise InputError(f"{work.image.label}: the image that was built is not in the local store any more")
     return found
+
+
+def _below(work: ImageWork, image: StoredImage) -> StoredImage | None:
+    """Give the image of the run that an image stands on, with the fewest layers between them."""
+    known = [*work.finished.values(), *([work.material.base] if work.material.base is not None else [])]
+    counted = [(layers_above(image, below), below.image_id, below) for below in known]
+    return min((found for found in counted if found[0] > 0), default=(0, "", None))[2]

@@ -12,7 +12,7 @@ from stxbuildah.engine.process import Completed, ProcessError
 from stxbuildah.engine.session import WorkingContainer
 from stxbuildah.engine.tree import ContainerTree
 from stxbuildah.errors import BuildError
-from stxbuildah.job.image import declared_volumes, image_tree, path_variable
+from stxbuildah.job.image import declared_volumes, image_tree, path_variable, tree_above
 from stxbuildah.job.images.inputs import labels_of
 from stxbuildah.job.images.work import ImageWork
 from stxbuildah.job.inspect import installed
@@ -77,16 +77,24 @@ class ImageContainer:
 
     @classmethod
     @contextmanager
-    def opened(cls, work: ImageWork, image: StoredImage) -> Iterator["ImageContainer"]:
+    def opened(
+        cls, work: ImageWork, image: StoredImage, below: StoredImage | None = None
+    ) -> Iterator["ImageContainer"]:
         """Open an image for the time of the block.
 
         Args:
             work: what is built.
             image: an image of the local store.
+            below: an image that it stands on when it is a temporary one.
         """
         check_mountable(work.folder)
-        with image_tree(work.engine, image, folder=work.folder, wait=True) as tree, ExitStack() as stack:
-            yield cls(work=work, image=image, image_tree=tree, mount_points=[*declared_volumes(image)], stack=stack)
+        with ExitStack() as stack:
+            if below is None or work.known is None:
+                tree = stack.enter_context(image_tree(work.engine, image, folder=work.folder, wait=True))
+            else:
+                tree = stack.enter_context(tree_above(work.engine, image, below, work.known, folder=work.folder))
+            inner = stack.enter_context(ExitStack())
+            yield cls(work=work, image=image, image_tree=tree, mount_points=[*declared_volumes(image)], stack=inner)
 
     @property
     def container(self) -> WorkingContainer:

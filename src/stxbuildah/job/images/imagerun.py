@@ -13,6 +13,7 @@ from stxbuildah.engine.faults import classify
 from stxbuildah.engine.retry import pause
 from stxbuildah.errors import BuildError, InterruptedByUserError, StxbError, from_os_error
 from stxbuildah.job.engine import Engine
+from stxbuildah.job.image import KnownTrees
 from stxbuildah.job.images.build import build_image, image_inputs
 from stxbuildah.job.images.container import FinishedImage
 from stxbuildah.job.images.inputs import reason_to_build
@@ -48,6 +49,7 @@ class ImageRun:
         folder: work folder of the run; each attempt has a new one in it.
         finished: images of the run that are there, by LABEL; this one is added.
         stop: set when the run is ended early.
+        known: the files of what images are built on.
         earlier: what came of the image in an earlier run, as the records have it; None when they do not.
     """
 
@@ -62,6 +64,7 @@ class ImageRun:
     folder: Path
     finished: dict[str, StoredImage]
     stop: threading.Event
+    known: KnownTrees
     earlier: ImageOutcome | None = None
     _attempts: int = attrs.field(default=0, init=False)
 
@@ -135,6 +138,7 @@ class ImageRun:
             folder=self._new_folder(),
             tell=written.step,
             timestamp=self.timestamp,
+            known=self.known,
             deadline=self.begin + started + self.request.timeout if self.request.timeout else None,
         )
 
@@ -162,7 +166,7 @@ class ImageRun:
         return folder
 
     def _with_image(self, outcome: ImageOutcome, image: StoredImage) -> ImageOutcome:
-        base = self.material.base
+        base = self.material.base if "base" in dict(outcome.inputs) else None
         return attrs.evolve(
             outcome,
             reference=image.reference,

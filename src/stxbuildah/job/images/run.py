@@ -15,17 +15,18 @@ import attrs
 from stxbuildah import log
 from stxbuildah.engine.children import Children
 from stxbuildah.engine.execute import Execution
+from stxbuildah.engine.namespace import opened_namespace
 from stxbuildah.errors import InputError, ProblemsError
-from stxbuildah.job.base import complete_system
 from stxbuildah.job.engine import Engine, opened_engine, remove_temporary_images
+from stxbuildah.job.image import KnownTrees
 from stxbuildah.job.images import docker, script
 from stxbuildah.job.images.imagerun import ImageRun
-from stxbuildah.job.images.page import write_page
 from stxbuildah.job.images.push import remove_pushed
 from stxbuildah.job.images.records import Records
 from stxbuildah.job.images.wheelstarball import resolve_wheels
 from stxbuildah.job.images.work import RunMaterial, WheelsTarball
 from stxbuildah.job.imagescan import read_directives_file, select_images
+from stxbuildah.job.system import complete_system
 from stxbuildah.job.workspace import check_writable, work_folder
 from stxbuildah.model.base import BaseSystem
 from stxbuildah.model.imagebuild import Builder, DockerBuild, ImageDirectives, LociBuild
@@ -121,17 +122,30 @@ def run(request: ImagesRequest, follow: Follow) -> ImagesResult:
     with (
         opened_engine(request.host, request.access, request.retry) as engine,
         work_folder(engine.folders, keep=request.keep) as folder,
+        opened_namespace(engine.runner) as entrance,
     ):
         children, stop = Children(), threading.Event()
-        together = engine.with_runner(attrs.evolve(engine.runner, children=children), stop)
+        runner = attrs.evolve(engine.runner, children=children, entrance=entrance, extra=_with_large_heaps(engine))
+        together = engine.with_runner(runner, stop)
         try:
-            result = _Run(request, planned, together, folder, follow, children, stop).carry_out()
+            with KnownTrees.opened(together, folder) as known:
+                result = _Run(request, planned, together, folder, follow, children, stop, known).carry_out()
         finally:
-            remove_temporary_images(engine.store, folder)
+            remove_temporary_images(together.store, folder)
     if request.report is None:
         return result
+    from stxbuildah.job.images.page import write_page
+
     write_page(result, request.report)
     return attrs.evolve(result, records=(*result.records, request.report))
+
+
+def _with_large_heaps(engine: Engine) -> tuple[tuple[str, str], ...]:
+    """Give the variables of programs that clear their memory less often than is usual for Go.
+
+    A build takes a tenth less time so, and 10 MB more.
+    """
+    return (("GOGC", "400"), *engine.runner.extra)
 
 
 @attrs.define
@@ -145,6 +159,7 @@ class _Run:
     follow: Follow
     children: Children
     stop: threading.Event
+    known: KnownTrees
     started: float = attrs.field(factory=time.time)
     begin: float = attrs.field(factory=time.monotonic)
     finished: dict[str, StoredImage] = attrs.field(factory=dict)
@@ -161,7 +176,8 @@ class _Run:
             image.label: ImageRun(
                 engine=self.engine, request=request, plan=planned, image=image, material=material, begin=self.begin,
                 follow=self.follow, timestamp=self._timestamp(), folder=self.folder,
-                finished=self.finished, stop=self.stop, earlier=records.earlier(image.label),
+                finished=self.finished, stop=self.stop, known=self.known,
+                earlier=records.earlier(image.label),
             )
             for image in planned.images
         }  # fmt: skip

@@ -4,9 +4,9 @@
 import attrs
 
 from stxbuildah.errors import InputError, Problem, ProblemsError
-from stxbuildah.job.base import complete_system
 from stxbuildah.job.images.recordfile import BUILD_FILE, read_build_file
 from stxbuildah.job.imagescan import read_directives_file, select_images
+from stxbuildah.job.system import complete_system
 from stxbuildah.model.base import BaseSystem
 from stxbuildah.model.imagebuild import ImageDirectives
 from stxbuildah.model.imagesrun import ImageOutcome, ImagesRequest, ImageState

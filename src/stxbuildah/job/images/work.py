@@ -10,6 +10,7 @@ import attrs
 
 from stxbuildah.errors import BuildError, InputError
 from stxbuildah.job.engine import TEMPORARY_NAME, Engine
+from stxbuildah.job.image import KnownTrees
 from stxbuildah.job.workspace import TEMPORARY_IMAGES
 from stxbuildah.model.imagesrun import ImagesRequest, PlannedImage
 from stxbuildah.model.reference import ImageReference
@@ -63,6 +64,7 @@ class ImageWork:
         timestamp: creation time of what is built, in seconds since the epoch.
         deadline: when building must have ended, by ``time.monotonic()``; None for no limit.
         fresh: no cache may be used, as an attempt before may have filled it with something broken.
+        known: the files of what images are built on; None when nothing but this image is built.
     """
 
     engine: Engine
@@ -77,6 +79,7 @@ class ImageWork:
     timestamp: int
     deadline: float | None = None
     fresh: bool = False
+    known: KnownTrees | None = None
 
     @property
     def base(self) -> StoredImage:
