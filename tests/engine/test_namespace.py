@@ -64,7 +64,9 @@ def wait_for_end(processes: list[int]) -> None:
         time.sleep(0.02)
 
 
-def test_programs_do_in_it_what_they_do_outside(stores: dict[str, EngineStore], tmp_path: Path) -> None:
+def test_programs_do_in_it_what_they_do_outside(
+    stores: dict[str, EngineStore], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     engine = stores["overlay"]
     outside = engine.runner
     image_with(tmp_path / "made", "in the image")
@@ -73,6 +75,7 @@ def test_programs_do_in_it_what_they_do_outside(stores: dict[str, EngineStore], 
     assert files is not None
     documents = files.documents(str(IMAGE))
     assert documents is not None
+    monkeypatch.chdir(tmp_path)
     with opened_namespace(outside) as entrance:
         assert entrance is not None
         inside = attrs.evolve(outside, entrance=entrance)
@@ -82,6 +85,7 @@ def test_programs_do_in_it_what_they_do_outside(stores: dict[str, EngineStore], 
             ["buildah", "images", "--json", "--no-trunc", str(IMAGE)],
             ["skopeo", "inspect", "--raw", f"containers-storage:{IMAGE}"],
             ["skopeo", "inspect", "--config", f"containers-storage:{IMAGE}"],
+            ["skopeo", "inspect", "--raw", "dir:made/image"],
         ):
             answer = inside.run(argv).stdout
             assert answer == outside.run(argv).stdout

@@ -38,6 +38,13 @@ class _Ended(Generic[Result]):
 
 
 @attrs.frozen
+class _Freed:
+    """A member that leaves its place to another before it has ended."""
+
+    label: str
+
+
+@attrs.frozen
 class _Raised:
     """What a member's thread has raised instead."""
 
@@ -60,7 +67,7 @@ class Execution(Generic[Result]):
         failed: tells a result with which nothing can be made from the member.
         left_out: gives the result of a member whose named ancestor has failed.
         refused: gives the result of a member that asks for what cannot be.
-        jobs: members carried out at the same time; at least 1.
+        jobs: members carried out at the same time, besides as many at most that have left their places; at least 1.
         stop: once it is set, nothing more is begun.
         end_running: called when the execution is ended early; makes what is running end soon.
     """
@@ -77,9 +84,10 @@ class Execution(Generic[Result]):
     _known: dict[str, set[str]] = attrs.field(factory=dict, init=False)
     _ready: list[str] = attrs.field(factory=list, init=False)
     _running: dict[str, threading.Thread] = attrs.field(factory=dict, init=False)
+    _freed: set[str] = attrs.field(factory=set, init=False)
     _results: dict[str, Result] = attrs.field(factory=dict, init=False)
     _blamed: dict[str, str] = attrs.field(factory=dict, init=False)
-    _events: "queue.SimpleQueue[_Ended[Result] | _Raised]" = attrs.field(factory=queue.SimpleQueue, init=False)
+    _events: "queue.SimpleQueue[_Ended[Result] | _Freed | _Raised]" = attrs.field(factory=queue.SimpleQueue, init=False)
 
     def carry_out(self) -> dict[str, Result]:
         """Carry all members out; once.
@@ -109,6 +117,14 @@ class Execution(Generic[Result]):
             raise
         return self._results
 
+    def leave_place(self, label: str) -> None:
+        """Let another member begin before this one has ended; for ``run``, when the rest is short.
+
+        Args:
+            label: the member, in whose thread this is called.
+        """
+        self._events.put(_Freed(label))
+
     def _check(self) -> None:
         for label in sorted(self.parents):
             for parent in sorted(self.parents[label] - self.parents.keys()):
@@ -119,7 +135,7 @@ class Execution(Generic[Result]):
             )
 
     def _begin_ready(self) -> None:
-        while self._ready and len(self._running) < self.jobs and not self.stop.is_set():
+        while self._ready and self._has_place and not self.stop.is_set():
             label = heapq.heappop(self._ready)
             # A daemon: who asks a second time to end need not wait for what does not.
             thread = threading.Thread(
@@ -128,6 +144,10 @@ class Execution(Generic[Result]):
             self._running[label] = thread
             thread.start()
 
+    @property
+    def _has_place(self) -> bool:
+        return len(self._running) - len(self._freed) < self.jobs and len(self._running) < 2 * self.jobs
+
     def _carry_out_one(self, label: str) -> None:
         try:
             event: _Ended[Result] | _Raised = _Ended(label, self.run(label))
@@ -135,7 +155,11 @@ class Execution(Generic[Result]):
             event = _Raised(label, error)
         self._events.put(event)
 
-    def _follow(self, event: "_Ended[Result] | _Raised") -> None:
+    def _follow(self, event: "_Ended[Result] | _Freed | _Raised") -> None:
+        if isinstance(event, _Freed):
+            self._freed.add(event.label)
+            return
+        self._freed.discard(event.label)
         self._running.pop(event.label).join()
         if isinstance(event, _Ended):
             self._settle(event.label, event.result)

@@ -9,6 +9,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from stxbuildah import log
 from stxbuildah.engine.process import PIPE, Entrance, Runner, shut_down
@@ -46,10 +47,15 @@ def opened_namespace(runner: Runner) -> Iterator[Entrance | None]:
         shut_down(holder)
 
 
-def _entrance(process: str) -> Entrance:
+def _entrance(process: str) -> Entrance | None:
+    try:
+        here = Path.cwd()
+    except OSError:
+        return None
     return Entrance(
         programs=_PROGRAMS,
-        words=("nsenter", "--target", process, "--user", "--mount", "--"),
+        # Another mount namespace begins at its root, and relative paths of the user's are to stay what they are.
+        words=("nsenter", "--target", process, "--user", "--mount", f"--wdns={here}", "--"),
         # By these buildah and skopeo know that they are where they would go (containers/storage, pkg/unshare).
         variables=(
             ("_CONTAINERS_USERNS_CONFIGURED", "done"),

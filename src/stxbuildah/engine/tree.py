@@ -33,18 +33,30 @@ _KINDS = {b"f": Kind.FILE, b"d": Kind.DIRECTORY, b"l": Kind.SYMLINK, b"o": Kind.
 _ENOENT, _ENOTDIR, _ELOOP = 2, 20, 40
 
 
-def _encode(text: str) -> bytes:
+def encode(text: str) -> bytes:
+    """Give a path of an image as the process inside takes it.
+
+    Raises:
+        InputError: it cannot be a path.
+    """
     try:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError as error:
         raise InputError(f"{text!r} cannot be a path") from error
 
 
-def _decode(field: bytes) -> str:
+def decode(field: bytes) -> str:
+    """Give a name or path that the process inside has answered."""
     return field.decode("utf-8", "surrogateescape")
 
 
-def _entry(head: bytes, target: bytes) -> Entry:
+def make_entry(head: bytes, target: bytes) -> Entry:
+    """Give an entry as the process inside describes it.
+
+    Args:
+        head: kind, mode, owner, group, size and time.
+        target: where a link points.
+    """
     kind, mode, uid, gid, size, mtime = head.split(b" ")
     return Entry(
         kind=_KINDS[kind],
@@ -53,7 +65,7 @@ def _entry(head: bytes, target: bytes) -> Entry:
         gid=int(gid),
         size=int(size),
         mtime=int(mtime),
-        target=_decode(target),
+        target=decode(target),
     )
 
 
@@ -133,16 +145,16 @@ class ContainerTree:
 
     def lstat(self, path: str) -> Entry | None:
         """Give the entry at a path, or None when there is none."""
-        answer = self._ask(path, b"lstat", _encode(path))
-        return _entry(answer[0], answer[1]) if answer else None
+        answer = self._ask(path, b"lstat", encode(path))
+        return make_entry(answer[0], answer[1]) if answer else None
 
     def scandir(self, path: str) -> Mapping[str, Entry]:
         """Give the entries of a directory by name, sorted; empty when it is no directory."""
         found: dict[str, Entry] = {}
         with self._channel.lock:
-            for fields in self._answers(path, b"scandir", _encode(path)):
+            for fields in self._answers(path, b"scandir", encode(path)):
                 for name, head, target in zip(fields[::3], fields[1::3], fields[2::3], strict=True):
-                    found[_decode(name)] = _entry(head, target)
+                    found[decode(name)] = make_entry(head, target)
         return dict(sorted(found.items()))
 
     def read(self, path: str) -> bytes:
@@ -175,7 +187,7 @@ class ContainerTree:
         Raises:
             FileNotFoundError: no regular file is at this path.
         """
-        handle, _size, first = self._ask(path, b"open", _encode(path))
+        handle, _size, first = self._ask(path, b"open", encode(path))
         if handle == b"0":
             return io.BytesIO(first)
 
@@ -190,8 +202,8 @@ class ContainerTree:
         Raises:
             FileNotFoundError: nothing is at this path.
         """
-        answer = self._ask(path, b"xattrs", _encode(path))
-        return tuple((_decode(name), value) for name, value in zip(answer[::2], answer[1::2], strict=True))
+        answer = self._ask(path, b"xattrs", encode(path))
+        return tuple((decode(name), value) for name, value in zip(answer[::2], answer[1::2], strict=True))
 
     def touched(self, count: int) -> Mapping[str, bool]:
         """Tell what an image's topmost layers have, as ``layer.above`` wants it; of a tree by ``of_layers`` alone.
@@ -201,7 +213,7 @@ class ContainerTree:
         """
         with self._channel.lock:
             return {
-                _decode(field[1:]): field[:1] == b"1"
+                decode(field[1:]): field[:1] == b"1"
                 for fields in self._answers("", b"touched", b"%d" % count)
                 for field in fields
             }
@@ -255,10 +267,10 @@ class ContainerTree:
 
     def _put(self, entry: LayerEntry, timestamp: int) -> None:
         numbers = b"%d %d %d %d" % (entry.mode, entry.uid, entry.gid, timestamp)
-        xattrs = [field for name, value in entry.xattrs for field in (_encode(name), value)]
-        head = [b"put", _encode(entry.path), _encode(entry.change.value), numbers]
+        xattrs = [field for name, value in entry.xattrs for field in (encode(name), value)]
+        head = [b"put", encode(entry.path), encode(entry.change.value), numbers]
         if entry.change is not Change.FILE or entry.opener is None:
-            self._channel.send([*head, _encode(entry.target), *xattrs])
+            self._channel.send([*head, encode(entry.target), *xattrs])
             return
         with entry.opener() as stream:
             self._channel.send([*head, stream.read(CHUNK), *xattrs])

@@ -15,6 +15,7 @@ from stxbuildah.model.stored import StoredImage
 from stxbuildah.model.tree import FileTree
 
 if TYPE_CHECKING:
+    from stxbuildah.engine.layerstree import LayersTree
     from stxbuildah.engine.tree import ContainerTree
     from stxbuildah.job.engine import Engine
 
@@ -128,13 +129,20 @@ def layers_above(image: StoredImage, below: StoredImage) -> int:
     return len(upper) - len(lower) if upper[: len(lower)] == lower else 0
 
 
-def layers_tree(engine: "Engine", image: StoredImage, stack: ExitStack) -> "ContainerTree | None":
+def layers_tree(engine: "Engine", image: StoredImage, stack: ExitStack) -> "LayersTree | None":
     """Open an image's layers for reading until a stack ends; None where they cannot be read by themselves."""
+    from stxbuildah.engine.layerstree import LayersTree
     from stxbuildah.engine.tree import ContainerTree
 
     files = engine.store.files
     folders = files.layer_folders(image.documents) if files is not None else ()
-    return stack.enter_context(ContainerTree.of_layers(engine.runner, engine.choices, folders)) if folders else None
+    if not folders:
+        return None
+
+    def open_inside() -> ContainerTree:
+        return stack.enter_context(ContainerTree.of_layers(engine.runner, engine.choices, folders))
+
+    return stack.enter_context(LayersTree(folders, open_inside))
 
 
 def _container_tree(

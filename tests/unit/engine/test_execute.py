@@ -253,3 +253,43 @@ def test_members_see_the_callers_context() -> None:
     variable: ContextVar[str] = ContextVar("variable")
     variable.set("told")
     assert execute(graph(a=""), lambda _: variable.get()) == {"a": "told"}
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_another_begins_in_the_place_that_one_has_left(jobs: int) -> None:
+    parents = graph(a="", b="", c="", d="", e="a")
+    lock, all_begun = threading.Lock(), threading.Event()
+    running: set[str] = set()
+    most: list[int] = []
+
+    def run(label: str) -> str:
+        with lock:
+            running.add(label)
+            most.append(len(running))
+            if len(running) == 2 * jobs:
+                all_begun.set()
+        execution.leave_place(label)
+        # Without its place being taken, the first would wait for ever.
+        assert all_begun.wait(60)
+        with lock:
+            running.remove(label)
+        return label
+
+    execution = Execution(
+        parents=parents, run=run, failed=lambda _: False, left_out=lambda label, _: label,
+        refused=lambda label, _: label, jobs=jobs,
+    )  # fmt: skip
+    assert sorted(execution.carry_out()) == sorted(parents)
+    assert max(most) == 2 * jobs
+
+
+def test_a_member_that_left_its_place_may_fail() -> None:
+    def run(label: str) -> str:
+        execution.leave_place(label)
+        return "! fails" if label == "a" else "well"
+
+    execution = Execution(
+        parents=graph(a="", b="a", c=""), run=run, failed=lambda result: result.startswith("!"),
+        left_out=lambda label, ancestor: f"! {label} without {ancestor}", refused=lambda label, _: label, jobs=1,
+    )  # fmt: skip
+    assert execution.carry_out() == {"a": "! fails", "b": "! b without a", "c": "well"}

@@ -261,6 +261,23 @@ def test_a_folder_moved_by_the_kernel_hides_what_is_below(tmp_path: Path, opened
     assert opened(top, layer(tmp_path / "bottom", "moved/old")).touched(1) == {"/moved": False}
 
 
+@pytest.mark.skipif(UID == 0, reason="root may enter every folder")
+def test_a_folder_that_may_not_be_entered_is_told_and_costs_nothing(tmp_path: Path, opened: Opener) -> None:
+    bottom, top = layer(tmp_path / "bottom", "closed/x"), layer(tmp_path / "top", "closed/", "file")
+    (bottom / "closed").chmod(0)
+    try:
+        tree = opened(top, bottom)
+        assert tree.read("/file") == b"top"
+        files = Path(f"/proc/{tree._channel.child.pid}/fd")
+        before = len(list(files.iterdir()))
+        for ask in (tree.lstat, tree.scandir, tree.read):
+            with pytest.raises(BuildError, match="Permission denied"):
+                ask("/closed" if ask == tree.scandir else "/closed/x")
+        assert len(list(files.iterdir())) == before
+    finally:
+        (bottom / "closed").chmod(0o700)
+
+
 def test_many_layers(tmp_path: Path, opened: Opener) -> None:
     """As deep as the folder is open in each of them at once."""
     deep = "/".join("abcdefgh")

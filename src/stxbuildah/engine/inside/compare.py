@@ -9,7 +9,6 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import Self
 
 from stxbuildah.engine.inside.mounts import find_layers, is_moved, is_opaque
 from stxbuildah.engine.inside.walk import EINVAL, OPEN_FOLDER, describe, kept_xattrs, look, open_regular
@@ -22,7 +21,7 @@ class Stack:
     def __init__(self, descriptors: list[int]) -> None:
         self.descriptors = descriptors
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Stack":  # noqa: PYI034 # Self is of typing, which is not loaded here
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -39,17 +38,21 @@ class Stack:
 
     def enter(self, name: bytes) -> "Stack":
         """Give the folder of this name, which may be in several layers."""
-        opened: list[int] = []
-        for descriptor in self.descriptors:
-            status = look(name, descriptor)
-            if status is None:
-                continue
-            if not stat.S_ISDIR(status.st_mode):
-                break  # a whiteout, or a file that hides what is below
-            opened.append(os.open(name, OPEN_FOLDER, dir_fd=descriptor))
-            if is_opaque(opened[-1]):
-                break
-        return Stack(opened)
+        inner = Stack([])
+        try:
+            for descriptor in self.descriptors:
+                status = look(name, descriptor)
+                if status is None:
+                    continue
+                if not stat.S_ISDIR(status.st_mode):
+                    break  # a whiteout, or a file that hides what is below
+                inner.descriptors.append(os.open(name, OPEN_FOLDER, dir_fd=descriptor))
+                if is_opaque(inner.descriptors[-1]):
+                    break
+        except OSError:
+            inner.__exit__()
+            raise
+        return inner
 
     def raw_names(self) -> set[bytes]:
         """Give the names of the top layer as they are, whiteouts among them."""

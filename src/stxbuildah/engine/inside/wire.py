@@ -7,7 +7,10 @@ is an operation's name and its arguments. Answers: ``+`` more follow, ``.`` the 
 """
 
 from struct import Struct
-from typing import BinaryIO
+
+TYPE_CHECKING = False  # the module typing takes longer to load than all else here
+if TYPE_CHECKING:
+    from typing import BinaryIO
 
 VERSION = b"1"
 CHUNK = 1 << 20
@@ -19,13 +22,13 @@ _HEAD = Struct("!cI")
 Fields = list[bytes]
 
 
-def send(stream: BinaryIO, status: bytes, fields: Fields) -> None:
+def send(stream: "BinaryIO", status: bytes, fields: Fields) -> None:
     """Write one message; the caller flushes."""
     lengths = Struct(f"!{len(fields)}I").pack(*map(len, fields))
     stream.write(b"".join((_HEAD.pack(status, len(fields)), lengths, *fields)))
 
 
-def receive(stream: BinaryIO) -> tuple[bytes, Fields] | None:
+def receive(stream: "BinaryIO") -> tuple[bytes, Fields] | None:
     """Read one message; None when the other side has gone."""
     head = stream.read(_HEAD.size)
     if len(head) < _HEAD.size:

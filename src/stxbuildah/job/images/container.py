@@ -217,6 +217,7 @@ class ImageContainer:
             files = OverlaidTree(self.image_tree, content)
             packages = installed(files, take_inventory(files, path_variable(made)))
         self.work.tell("storing the image")
+        self.work.built()
         store = self.work.engine.store
         if documents == self.image.documents:
             store.tag(self.image.reference, name)

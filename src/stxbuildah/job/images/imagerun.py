@@ -68,8 +68,11 @@ class ImageRun:
     earlier: ImageOutcome | None = None
     _attempts: int = attrs.field(default=0, init=False)
 
-    def build(self) -> ImageOutcome:
+    def build(self, built: Callable[[], None]) -> ImageOutcome:
         """Build the image, unless the one that is there was built of the same.
+
+        Args:
+            built: called when the image is built and only has to be stored.
 
         Raises:
             Postponed: others of the run have to be built first.
@@ -79,7 +82,7 @@ class ImageRun:
         with log.bound(image=label), BuildLog(file=self.log_file, on_step=self._on_step) as written:
             outcome = attrs.evolve(self._outcome(ImageState.BUILT), log=self.log_file, started=started)
             try:
-                work = self._work(written, started)
+                work = self._work(written, started, built)
                 inputs = image_inputs(work)
                 earlier = self.engine.store.read(self.image.names.build)
                 reason = reason_to_build(earlier, inputs, force=self.request.force)
@@ -122,7 +125,7 @@ class ImageRun:
         """The image's log, by the replaced tool's name."""
         return self.plan.records / f"docker-{self.image.label}-{self.plan.os_labels[0]}-{self.plan.stream}.log"
 
-    def _work(self, written: BuildLog, started: float) -> ImageWork:
+    def _work(self, written: BuildLog, started: float, built: Callable[[], None]) -> ImageWork:
         def on_line(line: str) -> None:
             log.debug("program.line", line=line)
             written.line(line)
@@ -137,6 +140,7 @@ class ImageRun:
             finished=self.finished,
             folder=self._new_folder(),
             tell=written.step,
+            built=built,
             timestamp=self.timestamp,
             known=self.known,
             deadline=self.begin + started + self.request.timeout if self.request.timeout else None,

@@ -190,13 +190,13 @@ class _Run:
                 return outcome
 
             def build(label: str) -> ImageOutcome:
-                outcome = images[label].build()
+                outcome = images[label].build(lambda: execution.leave_place(label))
                 records.note(outcome)
                 if outcome.state.good and request.push:
                     self.pushes[label] = pool.submit(copy_context().run, push, label, outcome)
                 return outcome
 
-            outcomes = Execution(
+            execution = Execution(
                 parents={image.label: frozenset(image.parents) & inside for image in planned.images},
                 run=build,
                 failed=lambda outcome: not outcome.state.good,
@@ -205,7 +205,8 @@ class _Run:
                 jobs=planned.jobs,
                 stop=self.stop,
                 end_running=self.children.end,
-            ).carry_out()
+            )
+            outcomes = execution.carry_out()
             for label, pushed in self.pushes.items():
                 outcomes[label] = pushed.result()
         written = [path for label in sorted(outcomes) for path in records.note(outcomes[label])]

@@ -61,6 +61,7 @@ class ImageWork:
         finished: stored images of the product that are there by now, by LABEL.
         folder: work folder of this image alone.
         tell: told what is being done, as ``installing distribution packages``.
+        built: called when the image only has to be stored.
         timestamp: creation time of what is built, in seconds since the epoch.
         deadline: when building must have ended, by ``time.monotonic()``; None for no limit.
         fresh: no cache may be used, as an attempt before may have filled it with something broken.
@@ -76,6 +77,7 @@ class ImageWork:
     finished: Mapping[str, StoredImage] = attrs.field(factory=dict)
     folder: Path
     tell: Callable[[str], None]
+    built: Callable[[], None] = lambda: None
     timestamp: int
     deadline: float | None = None
     fresh: bool = False
