@@ -115,6 +115,11 @@ class PostBuild:
     remove_os_packages: tuple[str, ...] = REMOVED_OS_PACKAGES
     command: str = ""
 
+    @property
+    def runs_commands(self) -> bool:
+        """Whether commands of the directives are run, which may take long."""
+        return bool(self.customization or self.command)
+
 
 @attrs.frozen(kw_only=True)
 class ImageDirectives:

@@ -56,6 +56,8 @@ def build_image(work: ImageWork, inputs: dict[str, str]) -> FinishedImage:
             return container.finish(work.image.names.build, labels=facts, created_by=created_by)
     # An image that has its labels from the start, and no layer to come, is there when it is built.
     raw = script.build_script(work) if directives.builder is Builder.SCRIPT else docker.build_docker(work, facts)
+    if not directives.post_build.runs_commands:
+        work.built()
     stored = _stored(work, raw)
     with ImageContainer.opened(work, stored, _below(work, stored)) as container:
         postbuild.post_build(container)

@@ -72,7 +72,7 @@ class ImageRun:
         """Build the image, unless the one that is there was built of the same.
 
         Args:
-            built: called when the image is built and only has to be stored.
+            built: called when all that takes long is done; perhaps more than once.
 
         Raises:
             Postponed: others of the run have to be built first.

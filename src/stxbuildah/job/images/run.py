@@ -16,6 +16,7 @@ from stxbuildah import log
 from stxbuildah.engine.children import Children
 from stxbuildah.engine.execute import Execution
 from stxbuildah.engine.namespace import opened_namespace
+from stxbuildah.engine.process import parent_environment
 from stxbuildah.errors import InputError, ProblemsError
 from stxbuildah.job.engine import Engine, opened_engine, remove_temporary_images
 from stxbuildah.job.image import KnownTrees
@@ -141,11 +142,12 @@ def run(request: ImagesRequest, follow: Follow) -> ImagesResult:
 
 
 def _with_large_heaps(engine: Engine) -> tuple[tuple[str, str], ...]:
-    """Give the variables of programs that clear their memory less often than is usual for Go.
+    """Give the variables of programs that clear their memory less often than is usual for Go, unless the user says how.
 
     A build takes a tenth less time so, and 10 MB more.
     """
-    return (("GOGC", "400"), *engine.runner.extra)
+    usual = (("GOGC", "400"),) if "GOGC" not in parent_environment() else ()
+    return (*usual, *engine.runner.extra)
 
 
 @attrs.define

@@ -61,7 +61,7 @@ class ImageWork:
         finished: stored images of the product that are there by now, by LABEL.
         folder: work folder of this image alone.
         tell: told what is being done, as ``installing distribution packages``.
-        built: called when the image only has to be stored.
+        built: called when all that takes long is done.
         timestamp: creation time of what is built, in seconds since the epoch.
         deadline: when building must have ended, by ``time.monotonic()``; None for no limit.
         fresh: no cache may be used, as an attempt before may have filled it with something broken.
