@@ -51,11 +51,19 @@ def path_without(folder: Path, program: str) -> str:
 def test_without_a_program(
     stxb: Stxb, words: tuple[object, ...], unchanged: Callable[[], None], tmp_path: Path, program: str
 ) -> None:
-    ended = stxb.run(*words, extra={"PATH": path_without(tmp_path / "bin", program)})
+    script = tmp_path / "customize.sh"
+    script.write_text("touch /etc/customized\n")
+    path = path_without(tmp_path / "bin", program)
+    ended = stxb.run(*words, "--customize", script, extra={"PATH": path})
     assert (ended.status, ended.out) == (3, "")
     assert f"error: the program {program} is not installed" in ended.err
     assert f" install {program}`" in ended.err
     unchanged()
+
+
+def test_wheels_alone_need_no_buildah(stxb: Stxb, words: tuple[object, ...], images: Images, tmp_path: Path) -> None:
+    stxb.done(*words[:-1], "without-buildah", extra={"PATH": path_without(tmp_path / "bin", "buildah")})
+    assert any(name.endswith(":without-buildah") for names in images.listed() for name in names)
 
 
 def test_without_podman_a_module_cannot_be_built(
