@@ -12,7 +12,7 @@ import attrs
 import pytest
 
 from stxbuildah.model.stored import digest_of
-from tests.engine.pythonimages import make_image, python
+from tests.engine.pythonimages import file, make_image, python
 from tests.engine.stxb import PROGRAM, Images, Stxb, StxbMaker
 from tests.engine.wheelhouse import make_wheel
 
@@ -32,7 +32,9 @@ def carried(module_stxb: Stxb, images: Images, tmp_path_factory: pytest.TempPath
     plain, *updated = (f"{NAME}:1.{number}" for number in range(3))
     committed = "localhost/tests/committed:1"
     for name, compression in ((plain, "none"), (FOREIGN, "gzip")):
-        layout = make_image(python(), compression=[compression], title=name).lay_out(folder / compression, "it")
+        # A layer of its own: of another test's, the registry may have what something else has compressed.
+        layers = [*python(), file("etc/image", name)]
+        layout = make_image(layers, compression=[compression], title=name).lay_out(folder / compression, "it")
         images.runner.run(["skopeo", "copy", "--quiet", f"oci:{layout}:it", f"containers-storage:{name}"])
     for number, compression in enumerate(("gzip", "zstd")):
         below, wheel = f"{NAME}:1.{number}", make_wheel(folder, f"stx-{compression}", "1.0")
