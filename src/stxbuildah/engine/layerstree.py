@@ -17,7 +17,7 @@ from typing import Self, TypeVar
 import attrs
 
 from stxbuildah.engine.inside.layers import LayersReader
-from stxbuildah.engine.tree import MAXIMUM_READ, ContainerTree, decode, encode, make_entry
+from stxbuildah.engine.tree import MAXIMUM_READ, ContainerTree, encode, make_entries, make_entry, make_touched
 from stxbuildah.model.tree import Entry, FileTree
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -82,11 +82,8 @@ class LayersTree(FileTree):
         """Give the entries of a directory by name, sorted; empty when it is no directory."""
 
         def look(reader: LayersReader) -> Mapping[str, Entry]:
-            found = {}
-            for fields in reader.scandir(encode(path)):
-                for name, head, target in zip(fields[::3], fields[1::3], fields[2::3], strict=True):
-                    found[decode(name)] = _of_root(make_entry(head, target))
-            return dict(sorted(found.items()))
+            found = make_entries(reader.scandir(encode(path)))
+            return {name: _of_root(entry) for name, entry in found.items()}
 
         return self._answer(look, lambda inside: inside.scandir(path))
 
@@ -122,13 +119,8 @@ class LayersTree(FileTree):
         Args:
             count: how many layers.
         """
-
-        def look(reader: LayersReader) -> Mapping[str, bool]:
-            return {
-                decode(field[1:]): field[:1] == b"1" for fields in reader.touched(b"%d" % count) for field in fields
-            }
-
-        return self._answer(look, lambda inside: inside.touched(count))
+        told = b"%d" % count
+        return self._answer(lambda reader: make_touched(reader.touched(told)), lambda inside: inside.touched(count))
 
     def _answer(self, look: Callable[[LayersReader], Answer], ask: Callable[[ContainerTree], Answer]) -> Answer:
         with self._lock:

@@ -8,7 +8,7 @@ An ordinary account cannot mount a container, nor read what belongs to the conta
 import io
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -67,6 +67,21 @@ def make_entry(head: bytes, target: bytes) -> Entry:
         mtime=int(mtime),
         target=decode(target),
     )
+
+
+def make_entries(answers: Iterable[Fields]) -> dict[str, Entry]:
+    """Give the entries of a folder by name, sorted, as the process inside tells them in parts."""
+    found = {
+        decode(name): make_entry(head, target)
+        for fields in answers
+        for name, head, target in zip(fields[::3], fields[1::3], fields[2::3], strict=True)
+    }
+    return dict(sorted(found.items()))
+
+
+def make_touched(answers: Iterable[Fields]) -> dict[str, bool]:
+    """Give what layers have, as ``layer.above`` wants it, of what the process inside tells in parts."""
+    return {decode(field[1:]): field[:1] == b"1" for fields in answers for field in fields}
 
 
 class ContainerTree:
@@ -150,12 +165,8 @@ class ContainerTree:
 
     def scandir(self, path: str) -> Mapping[str, Entry]:
         """Give the entries of a directory by name, sorted; empty when it is no directory."""
-        found: dict[str, Entry] = {}
         with self._channel.lock:
-            for fields in self._answers(path, b"scandir", encode(path)):
-                for name, head, target in zip(fields[::3], fields[1::3], fields[2::3], strict=True):
-                    found[decode(name)] = make_entry(head, target)
-        return dict(sorted(found.items()))
+            return make_entries(self._answers(path, b"scandir", encode(path)))
 
     def read(self, path: str) -> bytes:
         """Give the content of a regular file.
@@ -212,11 +223,7 @@ class ContainerTree:
             count: how many layers.
         """
         with self._channel.lock:
-            return {
-                decode(field[1:]): field[:1] == b"1"
-                for fields in self._answers("", b"touched", b"%d" % count)
-                for field in fields
-            }
+            return make_touched(self._answers("", b"touched", b"%d" % count))
 
     @property
     def layered(self) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from stxbuildah.layer.documents import diff_ids_of
 from stxbuildah.layer.paths import normalize
 from stxbuildah.model.stored import StoredImage
 from stxbuildah.model.tree import FileTree
@@ -125,7 +126,7 @@ def tree_above(
 
 def layers_above(image: StoredImage, below: StoredImage) -> int:
     """Give how many layers an image has on top of another one; 0 when it does not stand on it."""
-    upper, lower = (json.loads(one.documents.config)["rootfs"]["diff_ids"] for one in (image, below))
+    upper, lower = (diff_ids_of(one.documents.config) for one in (image, below))
     return len(upper) - len(lower) if upper[: len(lower)] == lower else 0
 
 

@@ -74,5 +74,5 @@ def _stored(work: ImageWork, raw: RawImage) -> StoredImage:
 def _below(work: ImageWork, image: StoredImage) -> StoredImage | None:
     """Give the image of the run that an image stands on, with the fewest layers between them."""
     known = [*work.finished.values(), *([work.material.base] if work.material.base is not None else [])]
-    counted = [(layers_above(image, below), below.image_id, below) for below in known]
-    return min((found for found in counted if found[0] > 0), default=(0, "", None))[2]
+    standing = [below for below in known if layers_above(image, below)]
+    return min(standing, key=lambda below: layers_above(image, below), default=None)

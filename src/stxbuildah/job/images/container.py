@@ -93,8 +93,7 @@ class ImageContainer:
                 tree = stack.enter_context(image_tree(work.engine, image, folder=work.folder, wait=True))
             else:
                 tree = stack.enter_context(tree_above(work.engine, image, below, work.known, folder=work.folder))
-            inner = stack.enter_context(ExitStack())
-            yield cls(work=work, image=image, image_tree=tree, mount_points=[*declared_volumes(image)], stack=inner)
+            yield cls(work=work, image=image, image_tree=tree, mount_points=[*declared_volumes(image)], stack=stack)
 
     @property
     def container(self) -> WorkingContainer:
