@@ -172,6 +172,7 @@ def _to_json(choices: HostChoices) -> dict[str, object]:
         "storage": [choices.storage.driver, choices.storage.root, choices.storage.runroot],
         "isolation": choices.isolation,
         "runtime": choices.runtime,
+        "runtime_path": choices.runtime_path,
         "network": choices.network,
         "environment": [list(pair) for pair in choices.environment],
         "reasons": list(choices.reasons),
@@ -185,7 +186,9 @@ def _from_json(kept: Mapping[str, object]) -> HostChoices:
         KeyError, TypeError, ValueError: they were not written by ``_to_json``.
     """
     driver, root, runroot = _texts(kept["storage"])
-    isolation, runtime, network = _texts([kept["isolation"], kept["runtime"], kept["network"]])
+    isolation, runtime, runtime_path, network = _texts(
+        [kept[name] for name in ("isolation", "runtime", "runtime_path", "network")]
+    )
     pairs = kept["environment"]
     if not isinstance(pairs, list):
         raise TypeError("environment")
@@ -194,6 +197,7 @@ def _from_json(kept: Mapping[str, object]) -> HostChoices:
         storage=Storage(driver=driver, root=root, runroot=runroot),
         isolation=isolation,
         runtime=runtime,
+        runtime_path=runtime_path,
         network=network,
         environment=tuple((name, value) for name, value in environment),
         reasons=tuple(_texts(kept["reasons"])),

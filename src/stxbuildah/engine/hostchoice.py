@@ -27,6 +27,9 @@ from stxbuildah.model.settings import HostChoices, Storage
 
 ISOLATIONS = frozenset({"oci", "rootless", "chroot"})
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_RUNTIMES = ("crun", "runc")
+# Runtimes are looked for here, too (containers.conf(5), engine.runtimes): the PATH of an account often lacks some.
+_PROGRAM_FOLDERS = "/usr/bin:/usr/sbin:/usr/local/bin:/usr/local/sbin:/sbin:/bin"
 
 
 @attrs.frozen(kw_only=True)
@@ -73,6 +76,7 @@ class Chooser:
             storage=storage,
             isolation=isolation.value,
             runtime=runtime.value,
+            runtime_path=runtime_path(self.places, isolation.value, runtime.value, settings.value),
             network=network.value,
             environment=tuple(sorted({**stored.environment, **settings.environment}.items())),
             reasons=tuple(choice.reason for choice in (stored, settings, isolation, runtime, network) if choice.reason),
@@ -236,7 +240,7 @@ class Chooser:
         """Give the runtimes to try; the empty one is buildah's own choice."""
         environment = self.places.environment
         named = self.user.runtime or environment.get("BUILDAH_RUNTIME", "")
-        return [named] if named else ["", *(name for name in ("crun", "runc") if find_program(name, environment))]
+        return [named] if named else ["", *(name for name in _RUNTIMES if find_program(name, environment))]
 
     def _network(self, container: str, isolation: str, runtime: str) -> Chosen:
         if self.user.network:
@@ -261,6 +265,32 @@ class Chooser:
                 f"settings for this machine cannot be written to {folder}: {error.strerror}",
                 hint="set XDG_CACHE_HOME to a folder that can be written",
             ) from error
+
+
+def runtime_path(places: Places, isolation: str, runtime: str, settings: str) -> str:
+    """Find the program that buildah runs as OCI runtime; empty when it is not certain, or there is none.
+
+    Args:
+        places: where the account's settings are.
+        isolation: buildah's isolation.
+        runtime: the runtime that buildah is given; empty for its default.
+        settings: a containers.conf of our own; empty for those of the account.
+    """
+    if isolation == "chroot":
+        return ""
+    environment = places.environment
+    files = (Path(settings),) if settings else places.containers_conf()
+    table = merged([read_table(path) for path in files])
+    named = runtime or environment.get("BUILDAH_RUNTIME") or text_at(table, "engine", "runtime")
+    if "/" in named:
+        return named if Path(named).name in _RUNTIMES else ""
+    names = (named,) if named else _RUNTIMES
+    if any(name not in _RUNTIMES or value_at(table, "engine.runtimes", name) is not None for name in names):
+        return ""
+    paths = f"{environment.get('PATH', os.defpath)}:{_PROGRAM_FOLDERS}"
+    # Which of several is the default has changed from version to version.
+    found = [path for path in (find_program(name, {"PATH": paths}) for name in names) if path]
+    return found[0] if len(found) == 1 else ""
 
 
 def default_limits() -> list[Value]:

@@ -27,7 +27,7 @@ from stxbuildah.model.value import Value
 
 # Label of the containers that a script has started; its value is the name of the lock of the script's owner.
 SCRIPT_LABEL = "io.stxbuildah.script"
-_STEP = re.compile(r"(?:\[\d+/\d+\] )?STEP (?P<step>\d+/\d+: .*)")
+_STEP = re.compile(r"(?:\[(?P<stage>\d+)/(?P<stages>\d+)\] )?STEP (?P<step>(?P<number>\d+)/(?P<count>\d+): .*)")
 _FAILED_STEP = re.compile(r'building at STEP "(?P<step>.*)": (?P<why>.*)')
 # What buildah needs to end a step and to remove the containers.
 _GRACE_SECONDS = 20.0
@@ -104,6 +104,7 @@ def build(
     state_folder: Path,
     timeout: float | None,
     on_step: Callable[[str], None],
+    on_last_step: Callable[[], None] = lambda: None,
 ) -> None:
     """Build an image; whatever ends the build, no working container and no program of it is left.
 
@@ -114,6 +115,8 @@ def build(
         state_folder: folder of lock files, which tell living owners from orphans.
         timeout: seconds that it may take; None for no limit.
         on_step: told of each step when it begins, as ``STEP 2/7: RUN make``.
+        on_last_step: called when the last one begins; a label that the order adds is no work, so that nothing but the
+            storing of the image is left then.
 
     Raises:
         DiskFullError: no space was left.
@@ -121,7 +124,7 @@ def build(
         InterruptedByUserError: all programs of the run were ended.
     """
     with marked(runner, choices, state_folder) as lock:
-        own = telling_steps(runner, on_step)
+        own = telling_steps(runner, on_step, on_last_step)
         with ended_after(lock.name, timeout) as late:
             completed = own.run(
                 order.argv(choices, mark_options(lock)),
@@ -159,12 +162,15 @@ def remove_orphaned_builds(runner: Runner, choices: HostChoices, state_folder: P
     return tuple(removed)
 
 
-def telling_steps(runner: Runner, on_step: Callable[[str], None]) -> Runner:
+def telling_steps(
+    runner: Runner, on_step: Callable[[str], None], on_last_step: Callable[[], None] = lambda: None
+) -> Runner:
     """Give a runner that tells the steps of builds, and whose programs lead process groups.
 
     Args:
         runner: runs the same programs.
         on_step: told of each step when it begins, as ``STEP 2/7: RUN make``.
+        on_last_step: called when the last step of the last stage begins.
     """
     forward = runner.on_line
 
@@ -172,6 +178,8 @@ def telling_steps(runner: Runner, on_step: Callable[[str], None]) -> Runner:
         match = _STEP.fullmatch(line)
         if match:
             on_step(f"STEP {match['step'][:_LONGEST_STEP]}")
+            if match["number"] == match["count"] and match["stage"] == match["stages"]:
+                on_last_step()
         if forward is not None:
             forward(line)
 

@@ -91,6 +91,7 @@ class HostChoices(Value):
         storage: where images are kept.
         isolation: buildah's isolation: ``oci``, ``rootless`` or ``chroot``.
         runtime: OCI runtime's name or path; empty for the program's default.
+        runtime_path: where that runtime's program is; empty when it is not certain, and for chroot isolation.
         network: network mode of containers, as ``host``.
         environment: variables that buildah, podman and skopeo are given on top of the allow-list
             (as CONTAINERS_CONF, CONTAINERS_STORAGE_CONF), as sorted pairs.
@@ -100,6 +101,7 @@ class HostChoices(Value):
     storage: Storage = attrs.field(factory=Storage)
     isolation: str = "chroot"
     runtime: str = ""
+    runtime_path: str = ""
     network: str = "host"
     environment: tuple[tuple[str, str], ...] = ()
     reasons: tuple[str, ...] = ()

@@ -20,6 +20,7 @@ CHOICES = st.builds(
     storage=st.builds(Storage, driver=TEXTS, root=TEXTS, runroot=TEXTS),
     isolation=TEXTS,
     runtime=TEXTS,
+    runtime_path=TEXTS,
     network=TEXTS,
     environment=st.lists(st.tuples(TEXTS.filter(lambda name: not name.endswith("_CONF")), TEXTS)).map(tuple),
     reasons=st.lists(TEXTS).map(tuple),
@@ -48,6 +49,19 @@ def test_what_is_kept_is_given_back(tmp_path_factory: pytest.TempPathFactory, ch
     assert hostcache.load(mark + "x", environment) is None
 
 
+def kept(**wrong: str | int) -> str:
+    """A whole file, in which these choices are no texts."""
+    choices = {"storage": ["", "", ""], "isolation": "", "runtime": "", "runtime_path": "", "network": ""}
+    return json.dumps({"fingerprint": "m", "choices": {**choices, "environment": [], "reasons": [], **wrong}})
+
+
+def test_a_whole_file_counts(environment: dict[str, str]) -> None:
+    hostcache.save("m", HostChoices(), environment)
+    (path,) = hostcache.cache_folder(environment).iterdir()
+    path.write_text(kept(network="host"), encoding="utf-8")
+    assert hostcache.load("m", environment) == HostChoices(isolation="")
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -58,8 +72,8 @@ def test_what_is_kept_is_given_back(tmp_path_factory: pytest.TempPathFactory, ch
         '{"fingerprint": "m"}',
         '{"fingerprint": "m", "choices": []}',
         '{"fingerprint": "m", "choices": {"storage": ["a"]}}',
-        '{"fingerprint": "m", "choices": {"storage": ["", "", ""], "isolation": 7, "runtime": "", "network": ""}}',
-        '{"fingerprint": "m", "choices": {"storage": ["", "", ""], "isolation": "", "runtime": "", "network": 1}}',
+        kept(isolation=7),
+        kept(network=1),
     ],
 )
 def test_a_broken_file_counts_for_nothing(environment: dict[str, str], text: str) -> None:

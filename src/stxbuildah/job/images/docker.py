@@ -137,11 +137,12 @@ def build_docker(work: ImageWork, facts: Mapping[str, str] | None = None) -> Raw
         Postponed: others of the run have to be built first.
         StxbError: it cannot be built, or took too long.
     """
-    settings = _settings(work.image.directives)
+    engine, directives = work.engine, work.image.directives
+    settings = _settings(directives)
     if settings.checkout is not None:
         recipe = _checked_out(work, settings.checkout)[0]
     else:
-        found = _local_recipe(work.image.directives)
+        found = _local_recipe(directives)
         if found is None:
             raise InputError(f"{work.image.label}: the Containerfile or its context is not there")
         recipe = found
@@ -150,7 +151,6 @@ def build_docker(work: ImageWork, facts: Mapping[str, str] | None = None) -> Raw
     above = _own_parents(work, recipe)
     base = work.base if recipe.uses_base else None
     order = _order(work, recipe, above, base)
-    engine = work.engine
     runner = attrs.evolve(engine.runner, secrets=(*engine.runner.secrets, *proxy_secrets(work.request.host.proxies)))
     with _registry_options(work, recipe, above, base) as options:
         build(
@@ -160,6 +160,7 @@ def build_docker(work: ImageWork, facts: Mapping[str, str] | None = None) -> Raw
             state_folder=engine.folders.state,
             timeout=work.seconds_left,
             on_step=work.tell,
+            on_last_step=work.built if facts and not directives.post_build.runs_commands else lambda: None,
         )
     return RawImage(reference=ImageReference.parse(order.name))
 

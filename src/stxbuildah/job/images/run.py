@@ -16,6 +16,7 @@ from stxbuildah import log
 from stxbuildah.engine.children import Children
 from stxbuildah.engine.execute import Execution
 from stxbuildah.engine.namespace import opened_namespace
+from stxbuildah.engine.ociruntime import seldom_started
 from stxbuildah.engine.process import parent_environment
 from stxbuildah.errors import InputError, ProblemsError
 from stxbuildah.job.engine import Engine, opened_engine, remove_temporary_images
@@ -127,7 +128,7 @@ def run(request: ImagesRequest, follow: Follow) -> ImagesResult:
     ):
         children, stop = Children(), threading.Event()
         runner = attrs.evolve(engine.runner, children=children, entrance=entrance, extra=_with_large_heaps(engine))
-        together = engine.with_runner(runner, stop)
+        together = attrs.evolve(engine.with_runner(runner, stop), choices=seldom_started(engine.choices, folder))
         try:
             with KnownTrees.opened(together, folder) as known:
                 result = _Run(request, planned, together, folder, follow, children, stop, known).carry_out()
