@@ -5,6 +5,7 @@ The work in each is short, so that what stands around it shows, or as long as th
 ``python -m benchmarks.images`` prints the rows, and how long a run takes that has nothing to do.
 """
 
+import json
 import sys
 import tempfile
 from pathlib import Path
@@ -68,11 +69,14 @@ def _cases(bench: World, base: str, length: str, rounds: int) -> tuple[Compariso
     def ours(name: str, *further: str) -> Command:
         return Command(name=name, script=((STXB, "--quiet", "images", *options, *further),))
 
+    choices = json.loads(bench.run(STXB, "doctor", "--format", "json"))["choices"]
+    # As much of a wall around the programs, and the same network.
+    alike = ("--isolation", choices["isolation"], "--network", choices["network"])
     loop = Command(
         name="buildah bud",
         script=tuple(
             (
-                *("buildah", "bud", "--quiet", "--isolation", "chroot", "--build-arg", f"BASE={base}"),
+                *("buildah", "bud", "--quiet", *alike, "--build-arg", f"BASE={base}"),
                 *("--tag", f"localhost/loop/stx-{length}{number}:build"),
                 str(root / f"image{number}/debian/all/docker"),
             )
