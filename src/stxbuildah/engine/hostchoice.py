@@ -283,14 +283,14 @@ def runtime_path(places: Places, isolation: str, runtime: str, settings: str) ->
     table = merged([read_table(path) for path in files])
     named = runtime or environment.get("BUILDAH_RUNTIME") or text_at(table, "engine", "runtime")
     if "/" in named:
-        return named if Path(named).name in _RUNTIMES else ""
+        return named if named.startswith("/") and Path(named).name in _RUNTIMES else ""
     names = (named,) if named else _RUNTIMES
     if any(name not in _RUNTIMES or value_at(table, "engine.runtimes", name) is not None for name in names):
         return ""
     paths = f"{environment.get('PATH', os.defpath)}:{_PROGRAM_FOLDERS}"
     # Which of several is the default has changed from version to version.
     found = [path for path in (find_program(name, {"PATH": paths}) for name in names) if path]
-    return found[0] if len(found) == 1 else ""
+    return found[0] if len(found) == 1 and found[0].startswith("/") else ""
 
 
 def default_limits() -> list[Value]:

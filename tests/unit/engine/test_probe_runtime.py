@@ -52,6 +52,14 @@ def test_chroot_isolation_has_none(programs: Path, tmp_path: Path) -> None:
     assert runtime_path(places(tmp_path), "chroot", "runc", "") == ""
 
 
+def test_what_depends_on_the_folder_it_is_run_in_is_not_certain(
+    programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert runtime_path(places(tmp_path), "rootless", "bin/crun", "") == ""
+    assert runtime_path(places(tmp_path, PATH="bin"), "rootless", "crun", "") == ""
+
+
 @pytest.mark.parametrize("name", ["kata", "/usr/bin/kata", "youki"])
 def test_of_others_nothing_is_known(programs: Path, tmp_path: Path, name: str) -> None:
     assert runtime_path(places(tmp_path), "rootless", name, "") == ""
